@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -14,6 +15,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from plimsoll.cli.verbs import audit, key
+from plimsoll.cli.verbs import models as model_verb
 from plimsoll.errors import PlimsollError
 from plimsoll.registry.models import ModelRegistry
 from plimsoll.registry.versions import Lineage
@@ -190,3 +192,44 @@ def test_a_holder_signs_until_it_is_interrupted(keys: KeyRing, tmp_path: Path, p
     missing = plimsoll("models", "--accept-index")
     assert missing.returncode != 0
     assert "Traceback" not in missing.stderr
+
+
+def test_what_no_log_has_of_a_rotated_key_counts_after_it_was_vouched_for(keys: KeyRing, tmp_path: Path) -> None:
+    from plimsoll.evidence.bundle import check_seal, seal
+
+    old, bundle = keys.own_id(), tmp_path / "bundle"
+    bundle.mkdir()
+    (bundle / "record.json").write_text("{}")
+    seal(bundle, {"profile": "x"}, keys)
+    shutil.rmtree(keys.directory / "log")
+    assert "was not rotated away" in refused("vouch", old)
+    said("rotate")
+    assert "none of what it had signed by then" in str(check_seal(bundle, keys).problems)
+
+    assert said("vouch", old[:12], "--bundle", "bundle").startswith("1 more statements")
+    assert check_seal(bundle, keys).problems == ()
+    said("revoke", old)
+    assert "is revoked" in refused("vouch", old, "--bundle", "bundle")
+
+
+def test_a_version_is_signed_and_verified_in_the_format_of_the_openssf(keys: KeyRing, tmp_path: Path) -> None:
+    write(tmp_path, "  datasets: {}\n")
+    models = ModelRegistry(tmp_path / ".plimsoll" / "registry", keys)
+    (tmp_path / "files").mkdir()
+    (tmp_path / "files" / "model.onnx").write_bytes(b"weights")
+    lineage = Lineage(run="r", step="train/triage", key="k")
+    given = {"model.onnx": tmp_path / "files" / "model.onnx"}
+    models.add("triage", given, lineage=lineage, metrics={}, accept={})
+
+    def called(*arguments: str) -> str:
+        return said(*arguments, verb=model_verb.command)
+
+    assert "signed with the key" in called("triage@1", "--openssf", "model.sig")
+    assert "has the 1 files" in called("triage@1", "--check-openssf", "model.sig")
+    assert "has the 1 files" in called("files", "--check-openssf", "model.sig")
+    (tmp_path / "files" / "model.onnx").write_bytes(b"Weights")
+    assert "model.onnx was altered" in refused("files", "--check-openssf", "model.sig", verb=model_verb.command)
+    assert "cannot be read" in refused("files", "--check-openssf", "none.sig", verb=model_verb.command)
+    os.mkfifo(tmp_path / "pipe")
+    assert "no regular file" in refused("files", "--check-openssf", "pipe", verb=model_verb.command)
+    assert "no regular file" in refused("trust", "pipe")

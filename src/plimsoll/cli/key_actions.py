@@ -78,13 +78,13 @@ def rotate_here(
     return rotate_for(registries, keys.own_id(), rotated, accept_index=accept_index)
 
 
-def _digest_of_bundle(directory: Path, keys: KeyRing) -> str:
+def _digest_of_bundle(directory: Path, keys: KeyRing, *, old: bool = False) -> str:
     """The digest of a bundle's list of files, whose signature still counts. Raises PlimsollError."""
     from plimsoll.evidence.bundle import ENVELOPE, check_seal
     from plimsoll.signing.claims import claim_of
     from plimsoll.signing.dsse import open_envelope
 
-    seal = check_seal(directory, keys)
+    seal = check_seal(directory, keys, old=old)
     if seal.problems:
         raise FileError(f"the bundle is not as it was signed: {seal.problems[0]}", where=str(directory))
     opened = open_envelope((directory / ENVELOPE).read_bytes())
@@ -110,10 +110,12 @@ def say_rotated(keys: KeyRing, done: RotatedRegistries) -> None:
 
 def password_of(path: Path, prompt: str, file: Path | None = None) -> bytes | None:
     """The password of an encrypted key: from a file, the variable, or the terminal. None for one that is plain."""
-    from plimsoll.signing.private_keys import PASSWORD, is_encrypted
+    from plimsoll.files import open_regular
+    from plimsoll.signing.private_keys import MOST_BYTES, PASSWORD, is_encrypted
 
     try:
-        encrypted = is_encrypted(path.read_bytes())
+        with open_regular(path) as opened:
+            encrypted = is_encrypted(opened.read(MOST_BYTES))
     except OSError as error:
         raise TargetError(f"the key cannot be read: {error.strerror}", where=str(path)) from error
     if not encrypted:
@@ -198,6 +200,26 @@ def imported_key(path: Path) -> CryptoSigner:
         hint = "use one of Ed25519, or ECDSA on P-256, P-384 or P-521"
         raise FileError(f"a key of the kind {signer.public_key.keytype} cannot sign here", where=str(path), hint=hint)
     return signer
+
+
+def vouch_for(keys: KeyRing, key_id: str, registries: Sequence[ModelRegistry], bundles: Sequence[Path]) -> int:
+    """Let what a retired key has signed there count, though no log has it. Returns how many statements are new."""
+    from msgspec.structs import replace
+
+    from plimsoll.registry.rotating import statements_of
+
+    before = keys.conditions(key_id)
+    if before.retired is None or before.revoked is not None:
+        what = "is revoked" if before.revoked is not None else "was not rotated away"
+        hint = "vouch for what a key had signed before it was rotated: `plimsoll key show` lists the keys"
+        raise FileError(f"the key {key_id[:16]} {what}", where=str(keys.trusted / f"{key_id}.json"), hint=hint)
+    found = {_digest_of_bundle(each, keys, old=True) for each in bundles}
+    for registry in registries:
+        found |= statements_of(registry, key_id, old=True)
+    new = found - set(before.retired.signed)
+    retired = replace(before.retired, signed=tuple(sorted({*before.retired.signed, *new})))
+    keys.set_conditions(key_id, replace(before, retired=retired))
+    return len(new)
 
 
 def registries_of(files: Sequence[Path]) -> list[ModelRegistry]:

@@ -41,16 +41,18 @@ def sign_openssf(registry: ModelRegistry, references: Sequence[str], file: Path,
 
 def hold_against_openssf(registry: ModelRegistry, references: Sequence[str], file: Path, *, as_json: bool) -> None:
     """Verify a signature, and hold a version or a directory against it."""
+    from plimsoll.files import open_regular
     from plimsoll.supply.openssf import IGNORED, MOST_BYTES, check_files, files_of, open_bundle
 
     hint = "plimsoll models NAME@VERSION --check-openssf FILE, or a directory in place of the version"
     require_one(references, "a signature", "--check-openssf", hint)
     try:
-        if file.stat().st_size > MOST_BYTES:
-            raise ModelRefused(f"the signature has more than {MOST_BYTES} bytes", where=str(file))
-        content = file.read_bytes()
+        with open_regular(file) as opened:
+            content = opened.read(MOST_BYTES + 1)
     except OSError as error:
         raise FileError(f"the signature cannot be read: {error.strerror}", where=str(file)) from error
+    if len(content) > MOST_BYTES:
+        raise ModelRefused(f"the signature has more than {MOST_BYTES} bytes", where=str(file))
     try:
         signed = open_bundle(content, registry.keys)
     except ModelRefused as error:

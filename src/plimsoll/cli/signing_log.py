@@ -13,6 +13,7 @@ import msgspec
 from plimsoll.cli.options import print_json
 from plimsoll.cli.terminal import one_line
 from plimsoll.errors import FileError, ModelRefused
+from plimsoll.files import open_regular
 from plimsoll.signing.keys import KeyRing
 from plimsoll.signing.log_entries import Finding, against_noted
 from plimsoll.signing.log_reading import (
@@ -91,7 +92,8 @@ def check(path: Path, expect: Sequence[str], *, as_json: bool) -> int:
     """Check a proof of somebody whose key is trusted here."""
     noted = [noted_from(each) for each in expect]
     try:
-        content = path.read_bytes()
+        with open_regular(path) as file:
+            content = file.read()
     except OSError as error:
         raise FileError(f"the proof cannot be read: {error.strerror}", where=str(path)) from error
     try:

@@ -57,19 +57,22 @@ def rotate_for(
     return RotatedRegistries(rotated=rotated, signed=tuple(signed))
 
 
-def statements_of(registry: ModelRegistry, key_id: str) -> set[str]:
-    """The digests of the statements in a registry that a trusted key has signed."""
+def statements_of(registry: ModelRegistry, key_id: str, *, old: bool = False) -> set[str]:
+    """The digests of the statements in a registry that a trusted key has signed.
+
+    With `old`, those of a key that was retired count, whenever they were made.
+    """
     return {
         claim_of(opened.payload_type, opened.payload).digest
         for content in _envelopes(registry)
-        if (opened := _by(content, key_id, registry.keys)) is not None
+        if (opened := _by(content, key_id, registry.keys, old=old)) is not None
     }
 
 
-def _by(content: bytes, key_id: str, keys: TrustedKeys) -> OpenedEnvelope | None:
+def _by(content: bytes, key_id: str, keys: TrustedKeys, *, old: bool) -> OpenedEnvelope | None:
     try:
         opened = open_envelope(content).only_by(key_id)
-        opened.verify(keys)
+        opened.verify(keys, old=old)
     except (NotAnEnvelope, WrongSignature, ModelRefused):
         return None
     return opened

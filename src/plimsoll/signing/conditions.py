@@ -54,7 +54,8 @@ class Conditions(Struct, frozen=True, kw_only=True, omit_defaults=True):
         """Why a statement with a valid signature does not count, and what to do; empty when it counts."""
         key = f"the key {key_id[:16]}"
         if self.revoked is not None:
-            return f"{key} that signed it was {self.revoked.words()}", _ANEW
+            hint = "have its owner sign it with their present key, or name a version that a trusted key has signed"
+            return f"{key} that signed it was {self.revoked.words()}", hint
         if not claim.is_within(self.scopes):
             limits = ", ".join(self.scopes)
             return (
@@ -76,7 +77,7 @@ class Conditions(Struct, frozen=True, kw_only=True, omit_defaults=True):
         if self.revoked is not None:
             return f"it was {self.revoked.words()}"
         if self.retired is not None:
-            return "it was retired, and its successor is not in its place yet"
+            return "it was retired: start its holder again, or end the rotation that was broken off"
         if self.expires is not None and now >= self.expires:
             return f"it expired on {self.expires.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
         if not claim.is_within(self.scopes):
@@ -105,4 +106,7 @@ def _common(limited: list[tuple[str, ...]]) -> tuple[str, ...]:
     return tuple(scope for scope in limited[0] if all(scope in each for each in limited)) or ("nothing",)
 
 
-_ANEW = "have its owner sign it with their present key, or name a version that a trusted key has signed"
+_ANEW = (
+    "have its owner sign it with their present key, or name a version that a trusted key has signed; for what you know "
+    "to be older than the rotation: plimsoll key vouch"
+)

@@ -11,7 +11,7 @@ from msgspec import Struct
 
 from plimsoll.decoding import UNREADABLE
 from plimsoll.errors import ModelRefused
-from plimsoll.files import replace_file
+from plimsoll.files import open_regular, replace_file
 from plimsoll.signing.conditions import Conditions
 
 if TYPE_CHECKING:
@@ -32,9 +32,11 @@ class TrustedFile(Struct, frozen=True, kw_only=True):
 def read_key_file(path: Path) -> TrustedFile:
     """Read a public key. Raises ModelRefused for what is none."""
     try:
-        if path.stat().st_size > MOST_BYTES:
+        with open_regular(path) as file:
+            content = file.read(MOST_BYTES + 1)
+        if len(content) > MOST_BYTES:
             raise ModelRefused(f"the trusted key has more than {MOST_BYTES} bytes", where=str(path))
-        return parse_key(path.read_bytes())
+        return parse_key(content)
     except (*UNREADABLE, OSError, KeyError, ValueError, TypeError, AttributeError) as error:
         raise ModelRefused(f"the trusted key cannot be read: {error}", where=str(path)) from error
 

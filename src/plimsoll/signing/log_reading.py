@@ -11,7 +11,7 @@ from msgspec import Struct
 
 from plimsoll.decoding import UNREADABLE, decodable
 from plimsoll.errors import FileError, ModelRefused, PlimsollError, TargetError
-from plimsoll.files import replace_file
+from plimsoll.files import open_regular, replace_file
 from plimsoll.signing.dsse import open_head
 from plimsoll.signing.keys import KeyRing, TrustedKeys
 from plimsoll.signing.log_entries import Entry, Finding, Head, ReadLog, against_noted, judge, read_entries
@@ -109,7 +109,8 @@ class Witness:
     def heads(self) -> list[Head]:
         """The heads that were seen, oldest first. Raises FileError for a file that is none of a witness."""
         try:
-            lines = self._path.read_bytes().splitlines()
+            with open_regular(self._path) as file:
+                lines = file.read().splitlines()
         except FileNotFoundError:
             return []
         except OSError as error:

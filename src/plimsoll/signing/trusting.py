@@ -10,7 +10,7 @@ from msgspec import Struct
 
 from plimsoll.decoding import UNREADABLE
 from plimsoll.errors import FileError, ModelRefused, TargetError
-from plimsoll.files import replace_file
+from plimsoll.files import open_regular, replace_file
 from plimsoll.signing.conditions import Conditions, strictest
 from plimsoll.signing.dsse import NotAnEnvelope, open_envelope
 from plimsoll.signing.key_files import MOST_BYTES, TrustedFile, parse_key, write_key_file
@@ -33,11 +33,12 @@ class Taken(Struct, frozen=True, kw_only=True):
 def take_file(keys: KeyRing, path: Path, scopes: tuple[str, ...], expires: datetime | None) -> Taken:
     """Take a public key or a statement from a file. Raises FileError, ModelRefused or TargetError."""
     try:
-        if path.stat().st_size > MOST_BYTES:
-            raise FileError(f"a key has fewer than {MOST_BYTES} bytes", where=str(path))
-        content = path.read_bytes()
+        with open_regular(path) as file:
+            content = file.read(MOST_BYTES + 1)
     except OSError as error:
         raise FileError(f"the file cannot be read: {error.strerror}", where=str(path)) from error
+    if len(content) > MOST_BYTES:
+        raise FileError(f"a key has fewer than {MOST_BYTES} bytes", where=str(path))
     kind = _statement_kind(content)
     if kind and (scopes or expires):
         hint = "limit the key afterwards: plimsoll key limit"

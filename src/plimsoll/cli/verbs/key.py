@@ -181,6 +181,33 @@ def trust(file: Path, scopes: tuple[str, ...], days: int | None, expires: str | 
     click.echo(taken.told)
 
 
+@command.command("vouch")
+@click.argument("key")
+@click.option(
+    "-f",
+    "--file",
+    "files",
+    multiple=True,
+    type=click.Path(path_type=Path),
+    help="Application; by default the one here.",
+)
+@click.option(
+    "--bundle", "bundles", multiple=True, type=click.Path(path_type=Path), help="A bundle that KEY has signed."
+)
+@json_option
+def vouch(key: str, files: tuple[Path, ...], bundles: tuple[Path, ...], as_json: bool) -> None:
+    """Let what the rotated KEY has signed there count, though the log does not have it: you know that it is older."""
+    from plimsoll.signing.keys import KeyRing
+
+    keys = KeyRing.default()
+    found = key_actions.key_named(keys, key)
+    new = key_actions.vouch_for(keys, found, [] if bundles and not files else key_actions.registries_of(files), bundles)
+    if as_json:
+        print_json({"key": found, "added": new})
+        return
+    click.echo(f"{new} more statements of the key {found[:16]} count from now on")
+
+
 @command.command("limit")
 @click.argument("key")
 @_end_options
