@@ -63,7 +63,7 @@ def test_a_ring_that_has_signed_nothing_has_no_log(tmp_path: Path) -> None:
 
 
 @given(at=st.integers(0, 1 << 20), bit=st.integers(0, 7))
-@settings(max_examples=80, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_every_flipped_bit_of_the_entries_is_found(signed: KeyRing, tmp_path: Path, at: int, bit: int) -> None:
     ring = copied(signed, tmp_path)
     content = bytearray(log_of(ring).entries.read_bytes())
@@ -74,7 +74,7 @@ def test_every_flipped_bit_of_the_entries_is_found(signed: KeyRing, tmp_path: Pa
 
 
 @given(data=st.data())
-@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_lines_that_are_dropped_doubled_reordered_or_cut_are_found(
     signed: KeyRing, tmp_path: Path, data: st.DataObject
 ) -> None:

@@ -17,8 +17,10 @@ from cryptography.hazmat.primitives.serialization import load_pem_public_key
 
 from plimsoll.errors import ModelRefused
 from plimsoll.signing import private_keys
+from plimsoll.signing.conditions import Conditions
 from plimsoll.signing.key_files import pem_of
 from plimsoll.signing.keys import KeyRing
+from plimsoll.signing.trusting import take_file
 from plimsoll.supply.openssf import BUNDLE, PREDICATE, check_files, files_of, open_bundle, sign_files
 
 FILES = {"weights/model.bin": b"weights", "config.json": b"{}", "weights-2.bin": b"more"}
@@ -66,6 +68,23 @@ def test_the_files_that_were_signed_are_verified(keys: KeyRing, model: Path) -> 
 
     check_files(signed, files_of(model), str(model))
     assert (signed.name, signed.signed_by) == ("triage@2", keys.own_id())
+
+
+def test_a_signature_that_model_signing_wrote_is_verified(tmp_path: Path) -> None:
+    # `model_signing sign key` of version 1.1.1 wrote it, with the private half of key.pub.
+    given = Path(__file__).parent / "model_signing"
+    ring = KeyRing(tmp_path / "keys")
+    take_file(ring, given / "key.pub", ("models",), None)
+    for name, content in {"a.bin": b"weights", "sub/b.json": b"{}", "sub-c": b"c"}.items():
+        (tmp_path / "model" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "model" / name).write_bytes(content)
+
+    signed = open_bundle((given / "model.sig").read_bytes(), ring)
+    check_files(signed, files_of(tmp_path / "model"), "model")
+    assert (signed.name, ".gitattributes" in signed.ignored) == ("model", True)
+    with pytest.raises(ModelRefused, match=r"trusted for models:other, and this is models:model"):
+        ring.set_conditions(signed.signed_by, Conditions(scopes=("models:other",)))
+        open_bundle((given / "model.sig").read_bytes(), ring)
 
 
 def altered(model: Path) -> None:

@@ -42,7 +42,7 @@ def sign_openssf(registry: ModelRegistry, references: Sequence[str], file: Path,
 def hold_against_openssf(registry: ModelRegistry, references: Sequence[str], file: Path, *, as_json: bool) -> None:
     """Verify a signature, and hold a version or a directory against it."""
     from plimsoll.files import open_regular
-    from plimsoll.supply.openssf import IGNORED, MOST_BYTES, check_files, files_of, open_bundle
+    from plimsoll.supply.openssf import MOST_BYTES, PASSED_OVER, check_files, files_of, open_bundle
 
     hint = "plimsoll models NAME@VERSION --check-openssf FILE, or a directory in place of the version"
     require_one(references, "a signature", "--check-openssf", hint)
@@ -59,9 +59,9 @@ def hold_against_openssf(registry: ModelRegistry, references: Sequence[str], fil
         raise ModelRefused(error.message, where=error.where or str(file), hint=error.hint) from error
     directory = Path(references[0])
     if directory.is_dir():
-        # The signature may lie beside the files, and so may our own one of a pulled model.
+        # The signature may lie beside the files, and so may what the signer passed over.
         beside = (directory / file.name,) if file.parent.resolve() == directory.resolve() else ()
-        ignored = (*beside, *((directory / IGNORED,) if IGNORED in signed.ignored else ()))
+        ignored = (*beside, *(directory / name for name in PASSED_OVER if name in signed.ignored))
         check_files(signed, files_of(directory, ignored), str(directory))
     else:
         version = registry.find(references[0])

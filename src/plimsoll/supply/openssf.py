@@ -39,6 +39,8 @@ BUNDLE = "application/vnd.dev.sigstore.bundle.v0.3+json"
 MOST_BYTES = 256 << 20
 IGNORED = ".plimsoll"
 """The directory of our own signature beside the files of a pulled model, which others are told to pass over."""
+PASSED_OVER = (".git", ".gitattributes", ".github", ".gitignore", IGNORED)
+"""What a directory may have besides the files that were signed, if the signer has said so: nothing that is loaded."""
 MOST_NAMED = 5
 
 
