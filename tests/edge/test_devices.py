@@ -293,6 +293,15 @@ def test_a_revoked_device_ends_its_services_and_removes_its_models(owner: Owner,
     assert owner.devices()["cab-1"]["revoked"]
 
 
+def test_a_device_follows_its_owner_to_a_new_key(owner: Owner, cab: Cab) -> None:
+    enrolled(owner, cab)
+    rotated = json.loads(owner.plimsoll("key", "rotate", "--json").stdout)
+    owner.train(25)
+    assert owner.plimsoll("edge", "rollout", "cabs").returncode == 0
+    until(lambda: cab.serves(25), "a release by the new key")
+    assert f"took the key {rotated['key'][:16]}" in cab.log.read_text()
+
+
 def test_an_update_that_is_cut_at_any_moment_leaves_a_whole_device(owner: Owner, cab: Cab) -> None:
     enrolled(owner, cab)
     for number, rows in enumerate((21, 22, 23, 24)):

@@ -114,7 +114,7 @@ def test_the_index_that_was_there_holds_when_a_writer_ends_before_the_next_is_th
 
 def test_a_lost_key_is_not_replaced_in_silence(two: ModelRegistry) -> None:
     two.keys.private.unlink()
-    with pytest.raises(TargetError, match=r"is lost(.|\n)*models --new-key"):
+    with pytest.raises(TargetError, match=r"is lost(.|\n)*plimsoll key rotate"):
         register(again(two), "k3", b"three")
     assert not two.keys.private.exists()
     assert again(two).open(two.find("triage")).version.version == 2

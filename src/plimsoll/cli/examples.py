@@ -31,6 +31,7 @@ EXAMPLES: Mapping[str, str] = MappingProxyType(
         "quarantine": "plimsoll quarantine triage --reason poisoned",
         "audit": "plimsoll audit verify triage",
         "edge": "plimsoll edge rollout cabs",
+        "key": "plimsoll key rotate",
         "scan": "plimsoll scan triage@2 --database osv/",
         "policy": "plimsoll policy check triage@2",
         "check": "plimsoll check --target production --output evidence",

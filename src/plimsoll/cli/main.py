@@ -51,6 +51,7 @@ SECTIONS: Mapping[str, Mapping[str, str]] = MappingProxyType(
             "edge": "Enroll devices, roll releases out to them, and see what they run.",
         },
         "Supply chain": {
+            "key": "Show, rotate, limit and revoke the keys that sign models and bundles.",
             "scan": "Scan packages for known vulnerabilities, and model files for what they would run.",
             "policy": "Judge a plan, a version, manifests or a bundle by the policies of the file.",
         },

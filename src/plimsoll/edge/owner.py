@@ -17,6 +17,7 @@ from plimsoll.edge.delta_pushing import with_deltas, without_deltas
 from plimsoll.edge.documents import STATE, DesiredState, Fleet, Invitation, Rollout, WantedService
 from plimsoll.edge.envelopes import seal, unseal
 from plimsoll.edge.fleet_file import FleetFile
+from plimsoll.edge.key_statements import KEYS_TAG, statements_of
 from plimsoll.edge.place import STATE_TAG, EdgePlace, is_name, report_tag, request_tag
 from plimsoll.edge.rollout import Ring, ring_of, step
 from plimsoll.edge.taking_in import hear, take_in
@@ -54,7 +55,7 @@ class Owner:
         if not is_name(device):
             hint = "use at most 62 lower-case letters, digits and '-'"
             raise FileError(f"'{device[:80]}' cannot be the name of a device", hint=hint)
-        key = self._keys.signer().public_key
+        key = self._keys.own_key()
         with self._file.locked():
             fleet = self._file.read()
             known = fleet.devices.get(device)
@@ -191,6 +192,9 @@ class Owner:
         # Where the power goes now, the file knows of a state that nobody has; its number is not given again.
         published = replace(fleet, state=new)
         self._file.write(published)
+        # A state by a new key comes after what makes devices trust that key.
+        if (statements := statements_of(self._keys)) is not None and self._place.read(KEYS_TAG) != statements:
+            self._place.write(KEYS_TAG, statements)
         self._place.write(STATE_TAG, seal(f"{fleet.group}/state", STATE, new, self._keys))
         return published
 

@@ -24,6 +24,7 @@ from plimsoll.kinds.model import Register
 from plimsoll.kinds.serve import Serve
 from plimsoll.planning.keys import plan_content
 from plimsoll.planning.steps import Plan
+from plimsoll.signing.claims import Claim
 from plimsoll.signing.keys import KeyRing
 from plimsoll.state.beginning import beginning
 from plimsoll.state.lock import RunLock
@@ -219,5 +220,7 @@ def _require_unkept(prepared: Prepared) -> None:
 
 def _require_signing(plan: Plan) -> None:
     """Raise TargetError before anything runs when a model could not be signed after its training."""
-    if any(isinstance(step.work, Register) for step in plan.steps):
-        KeyRing.default().require_usable()
+    models = [step.work.model for step in plan.steps if isinstance(step.work, Register)]
+    if models:
+        claims = [Claim(digest="", kind="models", names=(each,), subjects=1) for each in models]
+        KeyRing.default().require_usable(*claims, Claim(digest="", kind="registry"))

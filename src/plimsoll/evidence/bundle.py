@@ -66,8 +66,11 @@ class Seal(msgspec.Struct, frozen=True, kw_only=True):
     predicate: dict[str, object] = {}
 
 
-def check_seal(directory: Path, keys: KeyRing) -> Seal:
-    """Compare every file with the signed list. Raises PlimsollError when there is no bundle."""
+def check_seal(directory: Path, keys: KeyRing, *, old: bool = False) -> Seal:
+    """Compare every file with the signed list. Raises PlimsollError when there is no bundle.
+
+    With `old`, the signature of a key that was retired counts, whenever it was made.
+    """
     if not directory.is_dir():
         raise PlimsollError("there is no such bundle", where=str(directory))
     try:
@@ -80,7 +83,7 @@ def check_seal(directory: Path, keys: KeyRing) -> Seal:
             hint="a check that was broken off leaves one without a signature",
         ) from error
     problems: list[str] = []
-    signer = _signer(envelope, payload, keys, problems)
+    signer = _signer(envelope, payload, keys, problems, old=old)
     try:
         found_statement = msgspec.json.decode(payload)
         listed = {each["name"]: each["digest"]["sha256"] for each in found_statement["subject"]}
@@ -119,14 +122,14 @@ def _foreign(directory: Path, listed: Mapping[str, str]) -> list[str]:
     return problems
 
 
-def _signer(envelope: bytes, payload: bytes, keys: KeyRing, problems: list[str]) -> str:
+def _signer(envelope: bytes, payload: bytes, keys: KeyRing, problems: list[str], *, old: bool) -> str:
     """The id of the trusted key that signed the payload; empty, and a problem more, otherwise."""
     try:
         opened = open_envelope(envelope)
         if opened.payload != payload or opened.payload_type != PAYLOAD_TYPE:
             problems.append(f"{MANIFEST}: altered after the signature")
             return ""
-        opened.verify(keys)
+        opened.verify(keys, old=old)
     except PlimsollError as error:
         problems.append(f"{ENVELOPE}: {error.message}{f' ({error.hint})' if error.hint else ''}")
         return ""

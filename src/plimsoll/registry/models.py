@@ -202,11 +202,16 @@ class ModelRegistry:
             self._write(self.layout.entries())
 
     def countersign(self, version: ModelVersion) -> None:
-        """Sign a version with the present signing key too. Raises ModelRefused when no trusted key has signed it."""
-        self.open(version)
+        """Sign a version with the present signing key too. Raises ModelRefused when no trusted key has signed it.
+
+        What is signed is the digest of the manifest, which has those of the files: no file is read again.
+        """
+        self._trusted_envelope(version)
         with self.layout.locked():
             self._statement.require()
             entry = self._manifest_of(version)
+            if self._version_of_entry(entry) != version:
+                raise ModelRefused(f"{version.reference} changed while it was signed", where=str(self.layout.root))
             signed = self._sign(version.name, version.reference, entry, msgspec.to_builtins(version.lineage))
             self._list([signed])
 

@@ -49,7 +49,7 @@ def prepare_key(directory: Path, service: str, keys: KeyRing) -> None:
             _make(path)
         public = _read(path).public_key
         certificate = directory / CERTIFICATES / f"{public.keyid}.json"
-        if certificate.exists():
+        if _still_counts(certificate, service, keys):
             return
         described = {**public.to_dict(), "keyid": public.keyid}
         about = statement({_subject(service): _digest(described)}, PREDICATE, described)
@@ -108,6 +108,15 @@ def _certified(envelope: bytes, service: str, trusted: TrustedKeys) -> Mapping[s
     if about != expected:
         raise ModelRefused(f"the certificate is not for the audit log of service {service}")
     return described
+
+
+def _still_counts(certificate: Path, service: str, trusted: TrustedKeys) -> bool:
+    """Whether a certificate is there that counts: the owner's key may have expired, or been revoked, since."""
+    try:
+        _certified(certificate.read_bytes(), service, trusted)
+    except (ModelRefused, OSError):
+        return False
+    return True
 
 
 def _subject(service: str) -> str:

@@ -8,19 +8,23 @@ manifest, so that neither the content nor the name can be exchanged.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import msgspec
 from msgspec import Struct
 
 from plimsoll.decoding import UNREADABLE
-from plimsoll.errors import ModelRefused
+from plimsoll.errors import ModelRefused, TargetError
+from plimsoll.signing.claims import IN_TOTO, claim_of
 from plimsoll.signing.keys import KeyRing, TrustedKeys
+from plimsoll.signing.log_entries import HEAD_PREDICATE, Head
 
 if TYPE_CHECKING:
     from securesystemslib.dsse import Envelope
+    from securesystemslib.signer import Signer
 
-PAYLOAD_TYPE = "application/vnd.in-toto+json"
+PAYLOAD_TYPE = IN_TOTO
 ENVELOPE_TYPE = "application/vnd.dsse.envelope.v1+json"
 STATEMENT = "https://in-toto.io/Statement/v1"
 PREDICATE = "https://plimsoll.dev/model/v1"
@@ -57,12 +61,57 @@ def statement(subjects: Mapping[str, str], predicate_type: str, predicate: objec
 
 
 def sign_payload(payload: bytes, keys: KeyRing) -> Signed:
-    """Sign a statement's bytes. Raises TargetError when the signing key can neither be read nor made."""
+    """Log a statement's bytes, and sign them, here or in the process that holds the key.
+
+    Raises TargetError when the key can neither be read nor made, may not sign this, or the log cannot be written.
+    """
+    if (socket := keys.holder()) is not None:
+        from plimsoll.signing.holder.client import have_signed
+
+        return have_signed(socket, payload, keys)
+    return sign_by(keys.signer(), payload, keys)
+
+
+def sign_by(signer: Signer, payload: bytes, keys: KeyRing) -> Signed:
+    """Log and sign a statement's bytes with the ring's own key. Raises TargetError."""
     from securesystemslib.dsse import Envelope
 
+    claim, key_id = claim_of(PAYLOAD_TYPE, payload), str(signer.public_key.keyid)
+    keys.require_may_sign(claim, key_id)
+    if keys.log is not None:
+        keys.log.add(claim, key_id, lambda head: _sign_head(head, signer), lambda envelope: open_head(envelope, keys))
     envelope = Envelope(payload, PAYLOAD_TYPE, {})
-    signature = envelope.sign(keys.signer())
-    return Signed(envelope=msgspec.json.encode(envelope.to_dict()), key_id=str(signature.keyid))
+    envelope.sign(signer)
+    return Signed(envelope=msgspec.json.encode(envelope.to_dict()), key_id=key_id)
+
+
+def _sign_head(head: Head, signer: Signer) -> bytes:
+    """The envelope of a log's head, which is in no log itself."""
+    from securesystemslib.dsse import Envelope
+
+    about = statement({f"log:{head.log}": head.root}, HEAD_PREDICATE, head)
+    envelope = Envelope(msgspec.json.encode(about), PAYLOAD_TYPE, {})
+    envelope.sign(signer)
+    return msgspec.json.encode(envelope.to_dict())
+
+
+def open_head(envelope: bytes, keys: TrustedKeys) -> Head:
+    """The head of a log that a trusted key has signed. Raises TargetError for any other."""
+    try:
+        opened = open_envelope(envelope)
+        opened.verify(keys, old=True)
+        found = msgspec.json.decode(opened.payload)
+        head = msgspec.convert(found["predicate"], type=Head)
+        expected = statement({f"log:{head.log}": head.root}, HEAD_PREDICATE, msgspec.to_builtins(head))
+    except (NotAnEnvelope, WrongSignature, ModelRefused, *UNREADABLE, KeyError, TypeError) as error:
+        why = error.message if isinstance(error, ModelRefused) else "it was altered, or is none"
+        hint = (
+            "restore keys/log from a copy; moved away, it is replaced by a new log, which witnesses tell from this one"
+        )
+        raise TargetError(f"the signed head of the log does not count: {why}", hint=hint) from error
+    if found != expected or head.size < 0 or head.bytes < 0:
+        raise TargetError("the signed head of the log is none")
+    return head
 
 
 class OpenedEnvelope:
@@ -78,10 +127,16 @@ class OpenedEnvelope:
         self._key_ids = [str(each) for each in envelope.signatures][:MAX_SIGNATURES]
         self.key_id = next(iter(self._key_ids), "")
 
-    def verify(self, keys: TrustedKeys) -> None:
-        """Check that one of its signatures is by a trusted key: keys are replaced, and several may have signed.
+    def only_by(self, key_id: str) -> OpenedEnvelope:
+        """This envelope, of which the signature of one key alone counts."""
+        self._key_ids = [each for each in self._key_ids if each == key_id]
+        return self
 
-        Raises ModelRefused when no key is trusted, WrongSignature when no signature of a trusted key fits.
+    def verify(self, keys: TrustedKeys, *, old: bool = False) -> None:
+        """Check that one of its signatures is by a key that is trusted for it: keys are replaced, and several may sign.
+
+        With `old`, a key that was retired or has expired counts too; one that was revoked never does. Raises
+        ModelRefused when no key is trusted for it, WrongSignature when no signature of a trusted key fits.
         """
         from securesystemslib.exceptions import Error
 
@@ -90,6 +145,7 @@ class OpenedEnvelope:
         for key_id in self._key_ids:
             try:
                 self._envelope.verify([keys.public(key_id)], 1)
+                self._require_conditions(keys, key_id, old=old)
             except ModelRefused as error:
                 untrusted = untrusted or error
             except (Error, KeyError, ValueError, TypeError, AttributeError) as error:
@@ -100,6 +156,15 @@ class OpenedEnvelope:
         if wrong is None and untrusted is not None:
             raise untrusted
         raise WrongSignature from wrong
+
+    def _require_conditions(self, keys: TrustedKeys, key_id: str, *, old: bool) -> None:
+        conditions = keys.conditions(key_id)
+        if old:
+            conditions = msgspec.structs.replace(conditions, expires=None, retired=None)
+        claim = claim_of(self.payload_type, self.payload)
+        message, hint = conditions.refusal(claim, key_id, datetime.now(UTC))
+        if message:
+            raise ModelRefused(message, hint=hint)
 
 
 def open_envelope(content: bytes) -> OpenedEnvelope:

@@ -5,17 +5,29 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
-import secrets
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import msgspec
+from msgspec import Struct
 
-from plimsoll.decoding import UNREADABLE
+from plimsoll.decoding import UNREADABLE, decodable
 from plimsoll.errors import ModelRefused, TargetError
 from plimsoll.files import replace_file
 from plimsoll.home import config_home
+from plimsoll.signing import private_keys
+from plimsoll.signing.claims import Claim
+from plimsoll.signing.conditions import Conditions, Revoked, strictest
+from plimsoll.signing.key_files import (
+    TrustedFile,
+    add_key_file,
+    described_key,
+    read_key_file,
+    write_key_file,
+)
+from plimsoll.signing.log import SigningLog
 
 if TYPE_CHECKING:
     from securesystemslib.signer import CryptoSigner, Key
@@ -27,6 +39,9 @@ class TrustedKeys(Protocol):
     def public(self, key_id: str) -> Key:
         """The trusted key with an id. Raises ModelRefused when it is not trusted."""
 
+    def conditions(self, key_id: str) -> Conditions:
+        """What the key is trusted for. Raises ModelRefused when that cannot be read."""
+
 
 class KeyFiles:
     """Public keys at a mounted path: one file or a directory of files, as JSON of `trusted/` or in PEM."""
@@ -36,6 +51,13 @@ class KeyFiles:
 
     def public(self, key_id: str) -> Key:
         """The trusted key with an id. Raises ModelRefused when it is not trusted, TargetError without any keys."""
+        return self._all(key_id)[0].key
+
+    def conditions(self, key_id: str) -> Conditions:
+        """What the key is trusted for, by all of its files."""
+        return strictest(each.conditions for each in self._all(key_id))
+
+    def _all(self, key_id: str) -> list[TrustedFile]:
         try:
             paths = sorted(self.path.iterdir()) if self.path.is_dir() else [self.path]
             # A mounted ConfigMap has additional directories and links, whose names begin with a dot.
@@ -46,16 +68,22 @@ class KeyFiles:
             hint = "mount a file of the signer's directory keys/trusted, or the signer's public key in PEM"
             raise TargetError("there are no trusted keys", where=str(self.path), hint=hint)
         unreadable: ModelRefused | None = None
+        found: list[TrustedFile] = []
         for file in files:
             try:
-                key = _read_key(file)
+                trusted = read_key_file(file)
             except ModelRefused as error:
+                if file.name == f"{key_id}.json":
+                    # What it says of this key may be that it was revoked.
+                    raise
                 # Several people add keys here: what one of them has spoilt takes nobody else's trust away.
                 unreadable = unreadable or error
                 continue
-            if key.keyid == key_id:
-                return key
-        raise unreadable or _untrusted_error(key_id, self.path)
+            if trusted.key.keyid == key_id:
+                found.append(trusted)
+        if not found:
+            raise unreadable or _untrusted_error(key_id, self.path)
+        return found
 
 
 class OneKey:
@@ -63,6 +91,10 @@ class OneKey:
 
     def __init__(self, key: Mapping[str, object]) -> None:
         self._key = key
+
+    def conditions(self, key_id: str) -> Conditions:
+        """None: it is trusted for what it is asked about."""
+        return Conditions()
 
     def public(self, key_id: str) -> Key:
         """The key. Raises ModelRefused for any other id, and for what is no key."""
@@ -76,16 +108,30 @@ class OneKey:
             raise ModelRefused("the key cannot be read") from error
 
 
+@decodable
+class HolderPlace(Struct, frozen=True, kw_only=True):
+    """The socket of the process that holds the signing key."""
+
+    socket: str
+
+
 class KeyRing:
     """A directory with `signing.pem` (created on first use, readable by its owner only) and `trusted/<id>.json`.
 
     `signing.id` names the signing key: when the key is lost, no other takes its place in silence.
 
-    To trust the models of another ring, copy its file of `trusted/` into this one.
+    To trust the models of another ring, copy its file of `trusted/` into this one. `log/` has all that was signed
+    (see `signing.log`); `revoked/` names keys that are trusted no more, whatever lies in `trusted/`. `holder.json`
+    names the process that holds the signing key, where it is not read here.
+
+    `logged` is False for a device, whose reports without end are of no interest to a log.
     """
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, *, logged: bool = True) -> None:
         self.directory = directory
+        self.log = SigningLog(directory / "log") if logged else None
+        self.revoked = directory / "revoked"
+        self.holder_file = directory / "holder.json"
         self.private = directory / "signing.pem"
         self.trusted = directory / "trusted"
         self.named = directory / "signing.id"
@@ -97,32 +143,75 @@ class KeyRing:
 
     def signer(self) -> CryptoSigner:
         """The signing key. Raises TargetError when it can neither be read nor created."""
-        from cryptography.hazmat.primitives.serialization import load_pem_private_key
-        from securesystemslib.signer import CryptoSigner
-
         self._require_not_lost()
         try:
             if not self.private.exists():
                 self._make()
-            key = load_pem_private_key(self.private.read_bytes(), password=None)
-            signer = CryptoSigner(key)
+            signer = private_keys.load(self.private)
         except (OSError, ValueError, TypeError) as error:
             raise TargetError(
                 f"the signing key cannot be used: {getattr(error, 'strerror', None) or error}",
                 where=str(self.private),
                 hint="make its directory writable; move a broken key away, and a new key is created",
             ) from error
+        self.adopt(signer.public_key)
+        return signer
+
+    def adopt(self, key: Key) -> None:
+        """Trust the own key, and note its id. Raises TargetError when it cannot be trusted."""
         try:
-            self._trust(signer.public_key)
+            add_key_file(self.trusted, key)
             if not self.named.exists():
-                replace_file(self.named, f"{signer.public_key.keyid}\n".encode())
+                replace_file(self.named, f"{key.keyid}\n".encode())
         except OSError as error:
             # A ring that cannot be written, such as a mounted one, can still sign.
-            if not self.public_exists(signer.public_key.keyid):
+            if not self.public_exists(key.keyid):
                 raise TargetError(
                     f"the signing key cannot be trusted: {error.strerror}", where=str(self.trusted)
                 ) from error
-        return signer
+
+    def own_key(self) -> Key:
+        """The public half of the signing key, without reading the private one where its id is noted."""
+        key_id = self.own_id()
+        if key_id and (self.holder() is not None or self.private.exists()):
+            with contextlib.suppress(ModelRefused):
+                return self._read(key_id).key
+        return self.signer().public_key
+
+    def own_id(self) -> str:
+        """The id of the signing key, as it is noted; empty before there is one."""
+        found = _line(self.named)
+        return found if found.isalnum() and found.isascii() else ""
+
+    def holder(self) -> Path | None:
+        """The socket of the process that holds the signing key; None where the key is read here.
+
+        Raises TargetError when the file that names it cannot be read.
+        """
+        try:
+            return Path(msgspec.json.decode(self.holder_file.read_bytes(), type=HolderPlace).socket)
+        except FileNotFoundError:
+            return None
+        except (*UNREADABLE, OSError) as error:
+            hint = "write it anew: plimsoll key use --holder SOCKET, or --file to sign with the key of this directory"
+            raise TargetError(
+                f"the holder of the key cannot be found: {error}", where=str(self.holder_file), hint=hint
+            ) from error
+
+    def require_may_sign(self, claim: Claim, key_id: str) -> None:
+        """Raise TargetError when the own key is revoked, expired, or limited to something else."""
+        try:
+            why = self.conditions(key_id).may_not_sign(claim, datetime.now(UTC))
+        except ModelRefused as error:
+            raise TargetError(error.message, where=error.where, hint=error.hint, lasting=True) from error
+        if why:
+            hint = "`plimsoll key rotate` makes a new one; `plimsoll key limit` changes what a key is trusted for"
+            raise TargetError(
+                f"the signing key {key_id[:16]} may not sign {claim.words()}: {why}",
+                where=str(self.trusted / f"{key_id}.json"),
+                hint=hint,
+                lasting=True,
+            )
 
     def public_exists(self, key_id: str) -> bool:
         """Whether a key is trusted here."""
@@ -148,17 +237,31 @@ class KeyRing:
     def _require_not_lost(self) -> None:
         if not self.private.exists() and self.named.exists():
             raise TargetError(
-                f"the signing key {_first_word(self.named)} is lost",
+                f"the signing key {_line(self.named)[:16]} is lost",
                 where=str(self.private),
-                hint="restore it from a backup, or replace it by a new one: plimsoll models --new-key",
+                hint="restore it from a backup, or replace it by a new one: plimsoll key rotate",
             )
 
-    def require_usable(self) -> None:
-        """Raise TargetError when there is no signing key that can be read, and none can be created. Makes no key."""
+    def require_usable(self, *claims: Claim) -> None:
+        """Raise TargetError when the signing key cannot be used, and none can be created. Makes no key.
+
+        `claims` are what is going to be signed, such as a model that is trained first.
+        """
+        if (socket := self.holder()) is not None:
+            from plimsoll.signing.holder.client import require_held
+
+            require_held(socket, self.own_id())
+        else:
+            self._require_readable()
+        if own := self.own_id():
+            for claim in claims:
+                self.require_may_sign(claim, own)
+
+    def _require_readable(self) -> None:
         self._require_not_lost()
         try:
             if self.private.exists():
-                self.private.open("rb").close()
+                private_keys.require_readable(self.private)
                 return
             self.directory.mkdir(parents=True, exist_ok=True, mode=0o700)
             if os.access(self.directory, os.W_OK | os.X_OK):
@@ -174,70 +277,75 @@ class KeyRing:
 
     def public(self, key_id: str) -> Key:
         """The trusted key with an id. Raises ModelRefused when it is not trusted."""
+        return self._read(key_id).key
+
+    def conditions(self, key_id: str) -> Conditions:
+        """What a key is trusted for. Raises ModelRefused when it is not trusted, or that cannot be read."""
+        found = self._read(key_id).conditions
+        listed = self.revoked / f"{key_id}.json"
+        if found.revoked is None and os.path.lexists(listed):
+            # Its file of `trusted/` was copied here again, from before it was revoked.
+            return msgspec.structs.replace(found, revoked=_listed(listed))
+        return found
+
+    def set_conditions(self, key_id: str, conditions: Conditions) -> None:
+        """Change what a trusted key is trusted for. Raises ModelRefused when it is not trusted, TargetError."""
+        trusted = TrustedFile(key=self._read(key_id).key, conditions=conditions)
+        try:
+            write_key_file(self.trusted, trusted)
+        except OSError as error:
+            message = f"the conditions of the key cannot be written: {error.strerror}"
+            raise TargetError(message, where=str(self.trusted), hint="make its directory writable") from error
+
+    def _read(self, key_id: str) -> TrustedFile:
         path = self.trusted / f"{key_id}.json"
         if not key_id.isalnum() or not path.is_file():
             raise _untrusted_error(key_id, self.trusted)
-        return _read_key(path)
+        return read_key_file(path)
 
     def files(self) -> dict[str, str]:
         """The trusted keys with the own one, by the name `<id>.json`, for the ConfigMap of `runtime.pull --keys`.
 
         Raises ModelRefused for a file that is no key: whoever is given it could verify nothing.
         """
-        self.signer()
+        self.own_key()
         found = {}
         for path in sorted(self.trusted.glob("*.json")):
-            key_id = str(_read_key(path).keyid)
+            key_id = str(read_key_file(path).key.keyid)
             if not (key_id.isascii() and key_id.isalnum()):
                 raise ModelRefused(f"the trusted key has an id that is none: {key_id[:64]}", where=str(path))
-            found[f"{key_id}.json"] = path.read_text(encoding="utf-8")
+            found[f"{key_id}.json"] = self._given(path, key_id)
         return found
 
-    def _make(self) -> None:
-        from securesystemslib.signer import CryptoSigner
+    def _given(self, path: Path, key_id: str) -> str:
+        """The file of a key with all that is known of it."""
+        if os.path.lexists(self.revoked / f"{key_id}.json"):
+            known = {**described_key(read_key_file(path).key), "conditions": self.conditions(key_id)}
+            return msgspec.json.encode(known).decode()
+        return path.read_text(encoding="utf-8")
 
-        self.directory.mkdir(parents=True, exist_ok=True, mode=0o700)
-        temporary = self.directory / f".signing.{secrets.token_hex(8)}"
-        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(CryptoSigner.generate_ed25519().private_bytes)
-            file.flush()
-            os.fsync(file.fileno())
+    def _make(self) -> None:
+        temporary = private_keys.write_private(self.private, private_keys.encoded(private_keys.generate(), None))
         # When two processes create the key at the same time, both use the one that was linked first.
         with contextlib.suppress(FileExistsError):
             os.link(temporary, self.private)
         temporary.unlink()
 
-    def _trust(self, key: Key) -> None:
-        path = self.trusted / f"{key.keyid}.json"
-        if path.exists():
-            return
-        self.trusted.mkdir(parents=True, exist_ok=True, mode=0o700)
-        temporary = path.with_suffix(f".{secrets.token_hex(8)}")
-        temporary.write_bytes(msgspec.json.encode({"keyid": key.keyid, **key.to_dict()}))
-        temporary.replace(path)
 
-
-def _first_word(path: Path) -> str:
+def _line(path: Path) -> str:
     try:
-        return path.read_text(errors="replace")[:16].strip()
+        return path.read_text(errors="replace")[:128].strip()
     except OSError:
         return ""
 
 
-def _read_key(path: Path) -> Key:
-    from securesystemslib.signer import SSlibKey
-
+def _listed(path: Path) -> Revoked:
+    """When a key was revoked, by the time of the file that says so: it counts even if it cannot be read."""
     try:
-        content = path.read_bytes()
-        if content.lstrip().startswith(b"-----BEGIN"):
-            from cryptography.hazmat.primitives.serialization import load_pem_public_key
-
-            return SSlibKey.from_crypto(load_pem_public_key(content))
-        described = msgspec.json.decode(content, type=dict[str, Any])  # Any: as SSlibKey.from_dict takes it
-        return SSlibKey.from_dict(described.pop("keyid"), described)
-    except (*UNREADABLE, OSError, KeyError, ValueError, TypeError) as error:
-        raise ModelRefused(f"the trusted key cannot be read: {error}", where=str(path)) from error
+        at = path.lstat().st_mtime
+    except OSError:
+        at = 0.0
+    return Revoked(at=datetime.fromtimestamp(at, UTC), note=f"by {path.name} in {path.parent.name}/")
 
 
 def _untrusted_error(key_id: str, place: Path) -> ModelRefused:

@@ -11,9 +11,13 @@ import pytest
 from plimsoll.errors import ModelRefused, TargetError
 from plimsoll.kubernetes.api import Api
 from plimsoll.kubernetes.memory import Fault, MemoryCluster
+from plimsoll.signing.dsse import sign, verify
 from plimsoll.signing.keys import KeyFiles, KeyRing
+from plimsoll.signing.revocation import revoke
+from plimsoll.signing.rotation import rotate
 from plimsoll.targets.kubernetes.trust import unite
 
+DIGEST = "sha256:" + "ab" * 32
 PLACE = ("v1", "ConfigMap", "shop-trust", "default")
 
 
@@ -163,3 +167,27 @@ def test_a_key_that_somebody_has_taken_away_by_hand_comes_back_by_its_owner_alon
     assert keys_in(cluster) == {bob.key}
     ada.add()
     assert keys_in(cluster) == {ada.key, bob.key}
+
+
+def test_a_run_tells_pods_which_keys_were_retired_or_revoked(
+    cluster: MemoryCluster, ada: User, bob: User, tmp_path: Path
+) -> None:
+    ada.add()
+    envelope = sign("triage@1", DIGEST, {}, ada.ring)
+    rotated = rotate(ada.ring)
+    assert set(ada.add()) == {ada.key, rotated.new}
+    assert verify(envelope, "triage@1", DIGEST, mounted(cluster, tmp_path / "one")) == ada.key
+    revoke(ada.ring, ada.key, "compromised")
+    assert ada.add() == [ada.key]
+    before = config_map(cluster)
+    assert (ada.add(), bob.add()) == ([], [bob.key])
+    assert config_map(cluster)["data"] == {**before["data"], **{f"{bob.key}.json": bob.ring.files()[f"{bob.key}.json"]}}
+    with pytest.raises(ModelRefused, match="revoked on"):
+        verify(envelope, "triage@1", DIGEST, mounted(cluster, tmp_path / "two"))
+
+
+def mounted(cluster: MemoryCluster, place: Path) -> KeyFiles:
+    place.mkdir()
+    for name, text in config_map(cluster)["data"].items():
+        (place / name).write_text(text)
+    return KeyFiles(place)

@@ -22,7 +22,7 @@ Command = TypeVar("Command", bound=Callable[..., object])
 
 @click.group("audit")
 def command() -> None:
-    """Verify, query and export the audit logs of services on this machine."""
+    """Verify, query and export the audit logs of services on this machine, and the log of what was signed."""
 
 
 def _query_options(function: Command) -> Command:
@@ -130,6 +130,65 @@ def export(services: tuple[str, ...], file: Path, logs: tuple[Path, ...], form: 
     for service, files, _ in _logs(services, file, logs):
         for call in calls_in(lines_of(files), wanted):
             sys.stdout.write(FORMATS[form](call, service).decode() + "\n")
+
+
+@command.command("log")
+@click.option("--verify", is_flag=True, help="Hold the log against its tree and its signed head.")
+@click.option(
+    "--witness",
+    "witnesses",
+    multiple=True,
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Compare with the heads in this file, and add the present one.",
+)
+@click.option(
+    "--expect", multiple=True, metavar="LOG:SIZE:ROOT", help="A head noted earlier, which the log must begin with."
+)
+@click.option(
+    "--prove",
+    default=None,
+    metavar="ENTRY",
+    help="Print the proof that an entry (number, digest or name) is in the log.",
+)
+@click.option(
+    "--since",
+    type=click.IntRange(0),
+    default=None,
+    metavar="SIZE",
+    help="Print the proof that the log only grew since it had this size.",
+)
+@click.option(
+    "--check",
+    "proof",
+    type=click.Path(path_type=Path),
+    default=None,
+    metavar="FILE",
+    help="Check a proof; needs no log, only the signer's key.",
+)
+@json_option
+def log(
+    verify: bool,
+    witnesses: tuple[Path, ...],
+    expect: tuple[str, ...],
+    prove: str | None,
+    since: int | None,
+    proof: Path | None,
+    as_json: bool,
+) -> int:
+    """List all that your key has signed, or verify that the log of it was not rewritten.
+
+    Prints the first line that is wrong (file:line) and what happened to it. The exit status is 1 when one is.
+    """
+    from plimsoll.cli import signing_log
+
+    if proof is not None:
+        return signing_log.check(proof, expect, as_json=as_json)
+    if prove is not None or since is not None:
+        return signing_log.prove(prove, since)
+    if verify or witnesses or expect:
+        return signing_log.verify(witnesses, expect, as_json=as_json)
+    return signing_log.show(as_json=as_json)
 
 
 def _query(asked: dict[str, str | None]) -> Query:

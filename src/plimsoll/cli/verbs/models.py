@@ -10,6 +10,7 @@ import click
 
 from plimsoll.cli import completion
 from plimsoll.cli.model_actions import delete, require_one, require_two_at_most, write_version_code
+from plimsoll.cli.model_openssf import hold_against_openssf, sign_openssf
 from plimsoll.cli.model_statements import show_statement
 from plimsoll.cli.options import application_state, file_option, json_option, print_json
 from plimsoll.cli.rows import number, print_rows
@@ -30,7 +31,11 @@ if TYPE_CHECKING:
     "--push", default=None, metavar="REPOSITORY", help="Push the shown version with its signature to a registry."
 )
 @click.option("--pull", default=None, metavar="REFERENCE", help="Pull a model from a registry, by its digest.")
-@click.option("--new-key", is_flag=True, help="Sign with a new key from now on, and sign all versions here with it.")
+@click.option(
+    "--new-key",
+    is_flag=True,
+    help="As `plimsoll key rotate`: sign with a new key from now on, and all versions here with it.",
+)
 @click.option(
     "--code", default=None, type=click.Path(path_type=Path), metavar="DIR", help="Write a version's code there."
 )
@@ -41,6 +46,20 @@ if TYPE_CHECKING:
     help="Print the signed bill of materials of a version, as JSON.",
 )
 @click.option("--provenance", is_flag=True, help="Show how a version was made: the signed provenance of SLSA.")
+@click.option(
+    "--openssf",
+    default=None,
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Sign a version in OpenSSF's format too.",
+)
+@click.option(
+    "--check-openssf",
+    default=None,
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Hold a version, or the directory of a model, against a signature in OpenSSF's format.",
+)
 @click.option("--delete", "deletes", is_flag=True, help="Delete the version NAME@NUMBER, unless something needs it.")
 @click.option("--target", "targets", multiple=True, metavar="CONTEXT", help="With --delete: a cluster to ask too.")
 @click.option("--accept-index", is_flag=True, help="Sign the registry's index as it is, after something changed it.")
@@ -56,6 +75,8 @@ def command(
     code: Path | None,
     sbom: str | None,
     provenance: bool,
+    openssf: Path | None,
+    check_openssf: Path | None,
     deletes: bool,
     targets: Sequence[str],
     accept_index: bool,
@@ -75,6 +96,12 @@ def command(
         return
     if code is not None:
         write_version_code(registry, references, code, as_json=as_json)
+        return
+    if openssf is not None:
+        sign_openssf(registry, references, openssf, as_json=as_json)
+        return
+    if check_openssf is not None:
+        hold_against_openssf(registry, references, check_openssf, as_json=as_json)
         return
     if sbom is not None or provenance:
         show_statement(registry, references, sbom, as_json=as_json)
@@ -128,20 +155,13 @@ def _entry(version: ModelVersion, stored: Sequence[str]) -> dict[str, object]:
 
 def _renew_key(registry: ModelRegistry, *, accept_index: bool, as_json: bool) -> None:
     """Replace the signing key, and countersign what the keys before it have signed."""
-    if not accept_index:
-        registry.require_index()
-    versions = registry.versions()
-    for version in versions:
-        registry.open(version)
-    key = registry.keys.renew()
-    registry.accept_index()
-    for version in versions:
-        registry.countersign(version)
+    from plimsoll.cli.key_actions import rotate_here, say_rotated
+
+    done = rotate_here(registry.keys, [registry], accept_index=accept_index)
     if as_json:
-        print_json({"key": key, "signed": [version.reference for version in versions]})
+        print_json({"key": done.rotated.new, "signed": done.signed})
         return
-    click.echo(f"the signing key is {key}; {len(versions)} versions of this registry are signed with it too")
-    click.echo(f"older keys stay trusted until their files are removed from {registry.keys.trusted}")
+    say_rotated(registry.keys, done)
 
 
 def _pull(registry: ModelRegistry, text: str) -> ModelVersion:

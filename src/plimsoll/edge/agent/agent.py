@@ -15,6 +15,7 @@ from plimsoll.edge.agent.spool import LOGS
 from plimsoll.edge.agent.surroundings import temperature
 from plimsoll.edge.documents import REPORT, REQUEST, STATE, DesiredState, DeviceReport, EnrolmentRequest
 from plimsoll.edge.envelopes import seal, unseal
+from plimsoll.edge.key_statements import KEYS_TAG, take_statements
 from plimsoll.edge.place import STATE_TAG, EdgePlace, report_tag, request_tag
 from plimsoll.edge.tokens import proof
 from plimsoll.errors import PlimsollError
@@ -60,6 +61,7 @@ class Agent:
         """Look for a newer state, follow it, and report. A link that is down changes nothing."""
         try:
             self._ask_to_be_taken_in()
+            self._look_for_keys()
             self._look_for_state()
         except PlimsollError as error:
             self._tell_problem(f"sync: {error.on_one_line()}")
@@ -88,6 +90,13 @@ class Agent:
         about = f"{identity.group}/{identity.device}/request"
         self._place.write(request_tag(identity.device), seal(about, REQUEST, request, self._disk.keys))
         self._asked = True
+
+    def _look_for_keys(self) -> None:
+        if not self._place.changed(KEYS_TAG):
+            return
+        content = self._place.read(KEYS_TAG)
+        for line in take_statements(content, self._disk.trust) if content is not None else ():
+            self._say(line)
 
     def _look_for_state(self) -> None:
         if not self._place.changed(STATE_TAG):

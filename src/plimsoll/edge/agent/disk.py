@@ -13,6 +13,7 @@ from msgspec import Struct
 
 from plimsoll.decoding import UNREADABLE
 from plimsoll.edge.documents import DesiredState, WantedService
+from plimsoll.edge.key_statements import DeviceTrust
 from plimsoll.edge.tokens import Token
 from plimsoll.errors import FileError, TargetError
 from plimsoll.files import flush, replace_file
@@ -52,8 +53,9 @@ class AgentDisk:
 
     def __init__(self, root: Path) -> None:
         self.root = root
-        self.keys = KeyRing(root / "keys")
+        self.keys = KeyRing(root / "keys", logged=False)
         self.owner = KeyFiles(root / "owner")
+        self.trust = DeviceTrust(root / "owner")
         self.models = root / "models"
         self.services = root / "services"
 

@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 
 from plimsoll.errors import TargetError
 from plimsoll.kubernetes.api import Api, ApiError, Manifest
+from plimsoll.signing.key_files import CONDITIONS
 from plimsoll.signing.keys import KeyRing
 from plimsoll.targets.kubernetes import names
 from plimsoll.targets.kubernetes.manifests.models import trust, trust_name
@@ -64,7 +65,10 @@ def unite(api: Api, application: str, namespace: str, who: str) -> list[str]:
 
 
 def _missing(found: Manifest | None, ours: Manifest) -> dict[str, str]:
-    """What of our keys is not there yet. Raises TargetError for one that is there with another content."""
+    """What of our keys is not there yet, or is not known there to be retired or revoked.
+
+    Raises TargetError for one that is there with another content.
+    """
     if found is None:
         return dict(ours["data"])
     known: Mapping[str, str] = found.get("data") or {}
@@ -77,7 +81,36 @@ def _missing(found: Manifest | None, ours: Manifest) -> dict[str, str]:
                 where=_where(ours),
                 hint=f"find out which of the two is genuine; if it is yours, remove the entry {name} there",
             )
-    return {name: text for name, text in ours["data"].items() if name not in known}
+    return {
+        name: told
+        for name, text in ours["data"].items()
+        if (told := _told(known[name], text) if name in known else text)
+    }
+
+
+def _told(known: str, ours: str) -> str:
+    """The file of a key that is there, with what we know to have become of the key; empty when that is known there.
+
+    Only what takes trust away is added: what somebody has taken away, nobody gives back by running.
+    """
+    ends = ("retired", "revoked")
+    before, after = _conditions(known), _conditions(ours)
+    new = {each: after[each] for each in ends if each in after and each not in before}
+    if not new:
+        return ""
+    try:
+        return json.dumps({**json.loads(known), CONDITIONS: {**before, **new}}, separators=(",", ":"))
+    except (ValueError, TypeError):
+        return ours
+
+
+def _conditions(text: str) -> dict[str, object]:
+    try:
+        found = json.loads(text)[CONDITIONS]
+        return dict(found)
+    except (ValueError, KeyError, TypeError):
+        # A key in PEM has no place for conditions; one without any was written before there were some.
+        return {}
 
 
 def _key(text: str) -> object:

@@ -17,6 +17,7 @@ from msgspec import Struct
 
 from plimsoll.errors import TargetError
 from plimsoll.runtime.start_problem import start_problem
+from plimsoll.signing.private_keys import PASSWORD
 
 if TYPE_CHECKING:
     import socket
@@ -168,6 +169,8 @@ class Warden:
                 [sys.executable, "-S", "-E", str(script), str(theirs.fileno())],
                 pass_fds=[theirs.fileno()],
                 stdin=subprocess.DEVNULL,
+                # A step can read what its warden was given.
+                env={name: value for name, value in os.environ.items() if name != PASSWORD},
                 start_new_session=True,
             )
         threading.Thread(target=self._read, args=(ours, self._process), daemon=True, name="warden").start()

@@ -20,6 +20,7 @@ import contextlib
 import ctypes
 import json
 import os
+import resource
 import selectors
 import signal
 import socket
@@ -31,6 +32,10 @@ PR_SET_CHILD_SUBREAPER = 36
 Message = dict[str, Any]
 """A JSON object of the protocol; each request and answer has its own keys."""
 LIBC = ctypes.CDLL(None, use_errno=True)
+RLIMIT_LOCKS = 10
+STEP_MARK = 7_091
+"""The limit on file locks of all that a step starts: Linux does nothing with it, and only root can raise it again. The
+holder of the signing key signs for no process that has it (`signing.holder.peers`)."""
 MARK = "PLIMSOLL_OUTPUT"
 """The environment variable whose value identifies the attempt of a process."""
 
@@ -183,6 +188,9 @@ def become(request: Message, parent: int, report: int) -> None:
         LIBC.prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
         if os.getppid() != parent:
             os._exit(127)
+        with contextlib.suppress(ValueError, OSError):
+            # A run that is a step of another run has the mark already.
+            resource.setrlimit(RLIMIT_LOCKS, (STEP_MARK, STEP_MARK))
         for cgroup in request["cgroups"]:
             join_cgroup(cgroup)
         path = request["log"]
