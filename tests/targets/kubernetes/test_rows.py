@@ -14,6 +14,7 @@ pytestmark = pytest.mark.slow
 
 
 def test_results_of_the_rows_are_deleted_with_their_blobs_and_others_stay(bench: Bench) -> None:
+    bench.does("run/people", lambda pod: pod.leave(rows_csv="card\nholder-4711\n"))
     target = bench.target()
     session = bench.session(target)
     step, other = bench.command("people", "rows.csv"), bench.command("places", "rows.csv")
