@@ -13,12 +13,14 @@ from statistics import median
 import jwt
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from benchmarks import serving_models
+from benchmarks import erasure, serving_models
 from benchmarks.measuring import verdict
 from benchmarks.servers import json_request, ours
 from plimsoll.runtime.server.identities.token_file import create
 
 ROUNDS = 7
+MODELS = 10
+"""That have been trained on rows of the person who is erased."""
 LIMIT = 95.0
 """Percent of the requests for each second of processor time that stay."""
 ISSUER, AUDIENCE = "https://issuer.example", "models"
@@ -28,7 +30,12 @@ def main(arguments: list[str]) -> bool:
     """Measure each in alternating rounds."""
     parser = argparse.ArgumentParser(prog="benchmarks trust")
     parser.add_argument("--rounds", type=int, default=ROUNDS, help="rounds of three seconds")
-    rounds = parser.parse_args(arguments).rounds
+    parser.add_argument("--erase", action="store_true", help="in place of these: how long it takes to erase a person")
+    parser.add_argument("--rows", type=int, default=1_000_000, help="with --erase: rows of the table")
+    asked = parser.parse_args(arguments)
+    if asked.erase:
+        return erasure.measure(asked.rows, MODELS)
+    rounds = asked.rounds
     print("trust: tabular 1×20, JSON, 32 connections, one worker, alternating rounds")
     with tempfile.TemporaryDirectory() as name:
         return _measured(Path(name), rounds)

@@ -46,6 +46,14 @@ Duration = Annotated[
         examples=["50ms", "60s", "2h"],
     ),
 ]
+Retention = Annotated[
+    str,
+    Meta(
+        pattern=r"^[1-9][0-9]{0,4}[dh]$",
+        description="how long something is kept: a whole number with the unit d or h",
+        examples=["400d", "36h"],
+    ),
+]
 Bound = Annotated[
     str,
     Meta(
@@ -83,6 +91,11 @@ def duration_in_seconds(text: str) -> float:
     """Convert a duration to seconds: `duration_in_seconds("50ms") == 0.05`."""
     number, suffix = _split(text)
     return number * _SECONDS[suffix]
+
+
+def retention_in_seconds(text: str) -> float:
+    """Convert a retention to seconds: `retention_in_seconds("2d") == 172800`."""
+    return int(text[:-1]) * (86400.0 if text.endswith("d") else 3600.0)
 
 
 def bound_holds(bound: str, value: float) -> bool:

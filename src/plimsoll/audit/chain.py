@@ -16,6 +16,8 @@ from msgspec import Struct
 
 CHECKPOINT, BEGIN, TORN, LOST, DROPPED = "checkpoint", "begin", "torn", "lost", "dropped"
 """The events of the log's own lines; all others are calls."""
+ERASED = "erased"
+"""The event of a line whose content was erased. Its number and digests stand, so that the chain goes through it."""
 OWN = frozenset({CHECKPOINT, BEGIN, TORN, LOST, DROPPED})
 NOTHING = "0" * 64
 """The digest before the first line."""
@@ -61,6 +63,14 @@ def append_all(contents: Sequence[bytes], link: Link) -> tuple[list[bytes], Link
         digest = sha256(body).hexdigest().encode()
         lines.append(b'%b,"hash":"%b"}' % (body, digest))
     return lines, Link(chain=link.chain, number=number, digest=digest.decode())
+
+
+def erased(line: bytes, content: bytes) -> bytes | None:
+    """A line with another content, at its place in the chain with its old digest; `None` for what is no line."""
+    found = _LINE.fullmatch(line)
+    if found is None:
+        return None
+    return content[:-1] + line[found.start("chain") - len(b',"chain":"') :]
 
 
 def read(line: bytes) -> Linked | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 from plimsoll.audit.chain import Link
@@ -15,9 +15,18 @@ from plimsoll.signing.keys import KeyRing
 
 
 def verify_files(
-    files: Sequence[Path], service: str, keys: Path | None, *, expected: Sequence[Link] = (), stream: bool = False
+    files: Sequence[Path],
+    service: str,
+    keys: Path | None,
+    *,
+    expected: Sequence[Link] = (),
+    erased: Collection[Link] = (),
+    stream: bool = False,
 ) -> Verified:
-    """What the files of a service's log have. `keys` is the directory of its certificates. Raises FileError."""
+    """What the files of a service's log have. `keys` is the directory of its certificates. Raises FileError.
+
+    `erased` are lines whose content was erased, by certificates that were verified.
+    """
     certified = CertifiedKeys(keys, service, KeyRing.default()) if keys is not None else None
     # Before the lines: a server may write more while they are read.
     head = None if stream else read_head(files[-1])
@@ -26,6 +35,7 @@ def verify_files(
         signatures=certified,
         head=head.link if head is not None else None,
         expected=expected,
+        erased=erased,
         stream=stream,
     )
     if certified is not None:

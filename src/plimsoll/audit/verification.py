@@ -6,14 +6,15 @@ The first finding names the line and what happened to it. Findings after it may 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Literal, Protocol
 
 import msgspec
 from msgspec import Struct
+from msgspec.structs import replace
 
-from plimsoll.audit.chain import CHECKPOINT, DROPPED, LOST, OWN, TORN, Link, Linked, read, signed_text
+from plimsoll.audit.chain import CHECKPOINT, DROPPED, ERASED, LOST, OWN, TORN, Link, Linked, read, signed_text
 from plimsoll.decoding import UNREADABLE
 
 Wrong = Literal["changed", "removed", "reordered", "cut", "unsigned"]
@@ -51,10 +52,14 @@ class Signatures(Protocol):
 
 
 class Verified(Struct, kw_only=True):
-    """What a log has. `calls` counts lines of calls, `signed` those up to the last checkpoint that verifies."""
+    """What a log has. `calls` counts lines of calls, `signed` those up to the last checkpoint that verifies.
+
+    `erased` counts calls of which only the place in the chain is left, as a signed certificate of an erasure says.
+    """
 
     lines: int = 0
     calls: int = 0
+    erased: int = 0
     checkpoints: int = 0
     signed: int = 0
     lost: int = 0
@@ -161,20 +166,31 @@ def verify(
     signatures: Signatures | None = None,
     head: Link | None = None,
     expected: Sequence[Link] = (),
+    erased: Collection[Link] = (),
     stream: bool = False,
 ) -> Verified:
     """Hold lines against their chain. `head` is where the writer says that it has come to.
 
+    `erased` are lines whose content was erased, as their owner has signed: their digests stand and their bytes do not.
     `expected` are lines that somebody noted elsewhere, which must be there as they were. With `stream` the lines are
     the output of several processes: each has a chain of its own, and lines that are none of them are passed over.
     """
     noted = [*expected, *([head] if head is not None and head.number else [])]
-    return _Verification(lines, signatures, noted, stream=stream).run()
+    return _Verification(lines, signatures, noted, frozenset(erased), stream=stream).run()
 
 
 class _Verification:
-    def __init__(self, lines: Lines, signatures: Signatures | None, noted: Sequence[Link], *, stream: bool) -> None:
+    def __init__(
+        self,
+        lines: Lines,
+        signatures: Signatures | None,
+        noted: Sequence[Link],
+        erased: frozenset[Link],
+        *,
+        stream: bool,
+    ) -> None:
         self._lines, self._signatures, self._stream = lines, signatures, stream
+        self._erased = erased
         self._wanted = {(each.chain, each.number): each for each in noted}
         self._verified = Verified()
         self._chains: dict[str, _Chain] = {}
@@ -203,6 +219,9 @@ class _Verification:
         if line is None or values is None or raw == content:
             self._take_strange(place, raw, following)
             return
+        if not line.whole and values.get("event") == ERASED and line.link in self._erased:
+            line = replace(line, whole=True)
+            self._verified.erased += 1
         self._last_place = place
         verified, chain = self._verified, self._chain(line, place)
         self._present = chain
@@ -247,7 +266,7 @@ class _Verification:
             self._numbers = {}
             for _, raw in self._lines():
                 line = read(raw.removesuffix(b"\n"))
-                if line is not None and line.whole:
+                if line is not None and (line.whole or line.link in self._erased):
                     self._numbers.setdefault(line.link.chain, set()).add(line.link.number)
         return frozenset(self._numbers.get(chain, ()))
 

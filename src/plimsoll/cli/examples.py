@@ -19,6 +19,8 @@ EXAMPLES: Mapping[str, str] = MappingProxyType(
         "down": "plimsoll down",
         "ui": "plimsoll ui",
         "clean": "plimsoll clean --keep 20",
+        "export": "plimsoll export --subject card-4711 --output card-4711",
+        "erase": "plimsoll erase --subject card-4711 --dry-run",
         "up": "plimsoll up",
         "models": "plimsoll models triage@1 triage@2",
         "search": "plimsoll search manuals seal",

@@ -35,6 +35,8 @@ SECTIONS: Mapping[str, Mapping[str, str]] = MappingProxyType(
             "down": "Stop the current run and all services, or some services.",
             "ui": "Serve a live page of runs, models, services and checks.",
             "clean": "Remove what no run, service or version needs any more.",
+            "export": "Write all that is kept of a person, for the person who asks.",
+            "erase": "Find a person in all that is kept, remove them, and sign what was done.",
         },
         "Models, services and indexes": {
             "up": "Keep services up while you go on working; runs hand new versions over.",

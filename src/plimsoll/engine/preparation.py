@@ -15,14 +15,16 @@ from plimsoll.application.loading import ApplicationFile
 from plimsoll.application.parameters import with_settings
 from plimsoll.application.targets import names_of_targets, target_named
 from plimsoll.application.workspace import Workspace
+from plimsoll.engine.erasing.marks import read_marks
 from plimsoll.engine.policies.rules_engine import missing_engine
 from plimsoll.engine.run_comparison import ingredients_by_step, planned_run
 from plimsoll.errors import FileError, PlimsollError, TargetError
+from plimsoll.evidence.run_events import RunPlanned
 from plimsoll.evidence.secrets import remember
 from plimsoll.kinds.environment import MakeEnvironment
 from plimsoll.kinds.table import KINDS, Kinds
 from plimsoll.planning.capacity import Shortfall, shortfalls
-from plimsoll.planning.changes import Decision, decisions
+from plimsoll.planning.changes import Decision, because_of, decisions
 from plimsoll.planning.facts import TargetFacts
 from plimsoll.planning.placement import COMMAND, placed, rows_that_would_leave, staying
 from plimsoll.planning.selection import named_steps, select_steps
@@ -189,18 +191,31 @@ def decide(prepared: Prepared) -> tuple[Decision, ...]:
         done = [step.name for step in prepared.plan.steps if session.result(step) is not None]
     finally:
         session.close()
-    return decisions(prepared.plan, last_ingredients(prepared.state), done, prepared.forced)
+    made = decisions(prepared.plan, last_ingredients(prepared.state), done, prepared.forced)
+    return because_of(made, marked_steps(prepared.state))
 
 
 def last_ingredients(state: StateDirectory) -> dict[str, list[Ingredient]]:
     """The ingredients of each step in the last run; empty without a run."""
+    planned = _last_planned(state)
+    return ingredients_by_step(planned) if planned is not None else {}
+
+
+def marked_steps(state: StateDirectory) -> dict[str, str]:
+    """The steps of the last run that had rows of somebody who was erased, each with the reason to make it anew."""
+    marks = read_marks(state).keys
+    planned = _last_planned(state) if marks else None
+    return {step.name: marks[step.key].why for step in planned.steps if step.key in marks} if planned else {}
+
+
+def _last_planned(state: StateDirectory) -> RunPlanned | None:
     for run in reversed(state.run_ids()):
         with contextlib.suppress(PlimsollError):
             # A damaged journal says nothing; the run before does.
             # A sweep begins without steps.
             if (planned := planned_run(state, run)) and planned.steps:
-                return ingredients_by_step(planned)
-    return {}
+                return planned
+    return None
 
 
 def _check_features(file: ApplicationFile, facts: TargetFacts, plan: Plan) -> None:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import contextlib
 import os
 import weakref
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import msgspec
@@ -78,6 +78,14 @@ class Journal:
             _append(self.path, _lines(changes))
             if self.path.stat().st_size >= 2 * max(self._tidied, TIDIED_AT // 2):
                 self._tidy()
+
+    def forget(self, ids: Collection[str]) -> None:
+        """Leave documents out altogether, also that they were deleted. Raises PlimsollError; none has gone then."""
+        with _guarded(self.path), self._alone():
+            written = list(_read(self.path))
+            kept = [change for change in written if change.id not in ids]
+            if len(kept) < len(written):
+                replace_file(self.path, _lines(kept))
 
     def news(self) -> tuple[list[Change], bool]:
         """The changes since the last call, and whether the journal was written anew and they are all that there are.

@@ -8,10 +8,11 @@ from typing import Annotated, ClassVar
 from msgspec import Meta
 
 from plimsoll.application.application import ApplicationSpec
+from plimsoll.application.columns import require_column
 from plimsoll.application.loading import ApplicationFile
 from plimsoll.application.parts import Code, Command, Inputs, Part, Resources
 from plimsoll.application.paths import is_below, require_readable
-from plimsoll.application.scalars import Duration, Name, Sha256, environment_name
+from plimsoll.application.scalars import Duration, Name, Retention, Sha256, environment_name
 from plimsoll.application.shape import suggest_name
 from plimsoll.application.targets import LOCAL, check_name, target_named
 from plimsoll.application.workspace import NamedCommand, NamedSource
@@ -48,6 +49,19 @@ class Dataset(Part, frozen=True, kw_only=True):
     stay: Annotated[Name, Meta(description="the target that the rows never leave, nor those made of them")] | None = (
         None
     )
+    subject: (
+        Annotated[
+            str, Meta(min_length=1, max_length=1024, description="the column with the ids of the people of the rows")
+        ]
+        | None
+    ) = None
+    retention: Retention | None = None
+    time: (
+        Annotated[str, Meta(min_length=1, max_length=1024, description="the column with the times of the rows")] | None
+    ) = None
+    purpose: (
+        Annotated[str, Meta(min_length=1, max_length=1000, description="what the rows are kept for, in words")] | None
+    ) = None
 
 
 class FetchResult(Result, frozen=True, kw_only=True, omit_defaults=True):
@@ -111,6 +125,11 @@ class DatasetKind(Kind[Dataset]):
         self._check_variables(file, datasets)
         for name, part in datasets.items():
             self._check_stay(file, name, part)
+            if part.time is not None and part.retention is None:
+                hint = "say how long rows are kept, such as retention: 400d, or remove it"
+                raise file.error(
+                    "`time` is for `retention`, and there is none", hint, *self.place(name), "time", at_key=True
+                )
             self._check_source(file, name, part) if part.source is not None else self._check_step(file, name, part)
         self._check_cycles(file, datasets)
 
@@ -227,6 +246,9 @@ class DatasetKind(Kind[Dataset]):
             text = f"sources of {source.partition('://')[0]}:// are not supported"
             raise file.error(text, f"use a path, or one of {', '.join(REMOTE)}", *at, "source")
         require_readable(file, "the source", source, *at, "source")
+        for key, column in (("subject", part.subject), ("time", part.time)):
+            if column is not None:
+                require_column(file, source, column, *at, key)
 
     def _check_step(self, file: ApplicationFile, name: str, part: Dataset) -> None:
         at = self.place(name)

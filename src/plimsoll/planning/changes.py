@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from plimsoll.planning.steps import AnyStep, Ingredient, Plan
 
@@ -49,6 +50,14 @@ def decisions(
         made.append(Decision(step=step.name, runs=True, why=_why(step, before.get(step.name), running)))
         running.add(step.name)
     return tuple(made)
+
+
+def because_of(made: Sequence[Decision], reasons: Mapping[str, str]) -> tuple[Decision, ...]:
+    """The decisions, those to run with one more reason each, by the name of the step."""
+    return tuple(
+        replace(each, why=f"{each.why}; {reasons[each.step]}") if each.runs and each.step in reasons else each
+        for each in made
+    )
 
 
 def _why(step: AnyStep, before: Sequence[Ingredient] | None, running: Collection[str]) -> str:

@@ -125,6 +125,14 @@ class Repository:
         """Push a manifest under its digest, and under `tag` if given. Its blobs must exist. Returns the digest."""
         return self._push_manifest(content, media_type, tag)[0]
 
+    def delete(self, what: str, digest: str) -> None:
+        """Delete one of the `manifests` or `blobs` by its digest; what is gone already is no error.
+
+        Raises RegistryError, also where the registry deletes nothing.
+        """
+        scopes = f"repository:{self.reference.repository}:pull,push,delete"
+        self.connection.request("DELETE", f"{self._path}/{what}/{digest}", scopes=scopes, accept=[404])
+
     def has_blob(self, digest: str) -> bool:
         """Whether the repository has a blob."""
         path = f"{self._path}/blobs/{digest}"

@@ -139,6 +139,18 @@ class HasLeavings(Protocol):
         ...
 
 
+class ErasesRows(Protocol):
+    """Finds and deletes results of steps that lie on the target itself, and not in the state directory."""
+
+    def find(self, keys: Collection[str]) -> Sequence[Leaving]:
+        """What is there of the steps with these keys. Raises PlimsollError where it cannot be told."""
+        ...
+
+    def remove(self, keys: Collection[str], say: Callable[[str], None]) -> Sequence[Leaving]:
+        """Delete it while no run goes on; returns what has gone. Raises PlimsollError for what stays."""
+        ...
+
+
 class ReadsCurves(Protocol):
     """Reads the curve of a training while it runs."""
 
@@ -221,6 +233,7 @@ RIGHTS: Feature[KnowsRights] = Feature("rights", "say which rights a run needs")
 PLAN_CHECK: Feature[ChecksPlans] = Feature("plan-check", "check a plan")
 USES: Feature[KnowsUses] = Feature("uses", "say which versions its services use")
 LEAVINGS: Feature[HasLeavings] = Feature("leavings", "remove what finished runs have left")
+ROWS: Feature[ErasesRows] = Feature("rows", "delete the results of steps")
 SCHEDULE: Feature[Schedules] = Feature("schedule", "run an application by a schedule")
 CURVES: Feature[ReadsCurves] = Feature("curves", "tell the curve of a training while it runs")
 KEEP: Feature[KeepsServices] = Feature("keep", "keep services up apart from a run")

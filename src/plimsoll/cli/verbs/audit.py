@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, TypeVar
 import click
 
 from plimsoll.cli import completion
-from plimsoll.cli.options import LOCAL, application_state, file_option, json_option, print_json
+from plimsoll.cli.options import LOCAL, application_file, application_state, file_option, json_option, print_json
 from plimsoll.cli.terminal import one_line
 
 if TYPE_CHECKING:
@@ -55,11 +55,15 @@ def verify(
     Prints the first line that is wrong (file:line) and what happened to it. The exit status is 1 when one is.
     """
     from plimsoll.audit.reading import expected_from, verify_files
+    from plimsoll.engine.erasing.certificate import erased_lines
+    from plimsoll.signing.keys import KeyRing
+    from plimsoll.state.directory import StateDirectory
 
+    erased = erased_lines(StateDirectory(application_file(file).absolute().parent), KeyRing.default())
     noted = [expected_from(each) for each in expect]
     found: dict[str, Verified] = {}
     for service, files, keys in _logs(services, file, logs):
-        found[service] = verify_files(files, service, keys, expected=noted, stream=stream)
+        found[service] = verify_files(files, service, keys, expected=noted, erased=erased, stream=stream)
     if as_json:
         print_json({"whole": not any(each.findings for each in found.values()), "logs": found})
     else:
@@ -80,6 +84,7 @@ def _print(service: str, verified: Verified) -> None:
         checkpoints = "1 checkpoint" if verified.checkpoints == 1 else f"{verified.checkpoints} checkpoints"
         signed = f"{checkpoints}, signed to line {verified.signed}" if verified.checkpoints else ""
         told = [f"{verified.lines} lines are whole", f"{verified.calls} calls", *([signed] if signed else [])]
+        told += [f"{verified.erased} erased"] if verified.erased else []
         click.echo(f"{service}: {', '.join(told)}")
         if head is not None:
             click.echo(f"{service}: head {head.chain}:{head.number}:{head.digest}")

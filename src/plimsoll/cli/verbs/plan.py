@@ -11,6 +11,7 @@ from plimsoll.cli import completion
 from plimsoll.cli.options import LOCAL, AskedRun, force_option, json_option, print_json, run_options
 from plimsoll.cli.policy_lines import print_policies
 from plimsoll.cli.spanned_plan import place_of, print_places, spanned
+from plimsoll.cli.terminal import one_line
 from plimsoll.errors import FileError
 
 if TYPE_CHECKING:
@@ -88,6 +89,8 @@ def _summary(
             }
             for decision in made
         ],
+        "purposes": _purposes(prepared),
+        "expired": _expired(prepared),
         **spanned(prepared),
     }
 
@@ -101,6 +104,24 @@ def _providers(prepared: Prepared) -> dict[str, str]:
     if prepared.plan.target != LOCAL and any(isinstance(work, Serve) and work.has_replicas for work in works):
         found.setdefault("routing", f"service: {UNROUTED}")
     return found
+
+
+def _purposes(prepared: Prepared) -> dict[str, str]:
+    """What datasets are kept for, as the file says."""
+    from plimsoll.kinds.dataset import DATASETS
+
+    return {name: part.purpose for name, part in DATASETS.of(prepared.file.application).items() if part.purpose}
+
+
+def _expired(prepared: Prepared) -> list[str]:
+    """What is older than its dataset may keep it."""
+    from plimsoll.kinds.dataset import DATASETS
+
+    if not any(part.retention for part in DATASETS.of(prepared.file.application).values()):
+        return []
+    from plimsoll.engine.erasing.expiring import expired_notes
+
+    return expired_notes(prepared.file, prepared.target)
 
 
 def _address(work: Work) -> dict[str, str]:
@@ -123,6 +144,10 @@ def _print_steps(prepared: Prepared, made: Sequence[Decision], lacking: Sequence
     click.echo(f"{running} of {len(made)} steps would run")
     for step, note in prepared.plan.notes.items():
         click.echo(f"  note    {step}: {note}; name more files under `code`")
+    for name, purpose in _purposes(prepared).items():
+        click.echo(one_line(f"  purpose {name}: {purpose}"))
+    for note in _expired(prepared):
+        click.echo(one_line(f"  expired {note}"))
     print_places(prepared)
     for planned in prepared.plan.steps if prepared.plan.target == LOCAL else ():
         if planned.target in ("", LOCAL) and (address := _address(planned.work)):

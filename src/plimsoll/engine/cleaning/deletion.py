@@ -52,7 +52,7 @@ def delete_version(
     registry = model_registry(state)
     with none_beginning(state.gate):
         version = registry.find(reference)
-        _require_unneeded(registry, version, [*_needs(version, application, state, target, others)])
+        _require_unneeded(registry, version, [*needs_of(version, application, state, target, others)])
         registry.delete([version])
         with alone_in(registry):
             files = sweepable(registry, used=_files(target))
@@ -64,12 +64,12 @@ def delete_version(
     return Deleted(version=version.reference, size=size, newest=left[-1].reference if left else None)
 
 
-def _needs(
+def needs_of(
     version: ModelVersion,
     application: ApplicationSpec,
     state: StateDirectory,
     target: Target,
-    others: Sequence[Target],
+    others: Sequence[Target] = (),
 ) -> Iterator[str]:
     """Who needs a version, in words."""
     for name in model_registry(state).tags().get(version.digest, ()):

@@ -35,6 +35,7 @@ from plimsoll.targets.features import (
     MANIFESTS,
     PLAN_CHECK,
     RIGHTS,
+    ROWS,
     SCHEDULE,
     TRAFFIC,
     USES,
@@ -71,6 +72,7 @@ from plimsoll.targets.kubernetes.render import rendered
 from plimsoll.targets.kubernetes.results import RegistryResults
 from plimsoll.targets.kubernetes.rights import Need, needs_of, why
 from plimsoll.targets.kubernetes.roles import Subjects, roles
+from plimsoll.targets.kubernetes.rows import ClusterRows
 from plimsoll.targets.kubernetes.run_lease import RunLease, run_lease, take_for_removal
 from plimsoll.targets.kubernetes.scheduling import scheduled_objects
 from plimsoll.targets.kubernetes.session import KubernetesSession
@@ -151,6 +153,7 @@ class KubernetesTarget:
             offers(SCHEDULE, self._scheduled),
             offers(USES, self._uses),
             offers(LEAVINGS, self._leavings),
+            offers(ROWS, self._rows),
             offers(CURVES, self._curve),
             offers(EXCHANGE, ClusterExchange(self.state, self._registry, lambda: self._results, lambda: self._images)),
             offers(ABSENCE, lambda: absence(self.api)),
@@ -220,6 +223,15 @@ class KubernetesTarget:
             self._application,
             lambda: self.namespace,
             lambda: self._results,
+            lambda say: self._lease(CLEAN, RunRequest(content="", say=say)),
+        )
+
+    @property
+    def _rows(self) -> ClusterRows:
+        return ClusterRows(
+            lambda: self._results,
+            self._leavings,
+            # Runs and cleans keep out of its way as of a clean's.
             lambda say: self._lease(CLEAN, RunRequest(content="", say=say)),
         )
 

@@ -1,0 +1,143 @@
+"""Rows of text files, as the bytes that they are: CSV with any separator, and JSON Lines. Pure.
+
+What is not removed keeps every byte: quotes, ends of lines and columns of others are nobody's to rewrite.
+"""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Collection, Iterable, Iterator
+from typing import IO
+
+import msgspec
+from msgspec import Struct
+
+from plimsoll.decoding import UNREADABLE
+from plimsoll.subjects.identity import Matcher
+
+SEPARATORS = (",", ";", "\t", "|")
+LONGEST_ROW = 64 << 20
+"""Bytes of a row: a quote that is not closed takes no more than these."""
+LARGEST_DOCUMENT = 64 << 20
+"""Bytes of a JSON document that is read as a whole."""
+csv.field_size_limit(max(csv.field_size_limit(), 8 << 20))
+_BOM = b"\xef\xbb\xbf"
+
+
+class Row(Struct, frozen=True):
+    """One row with its number, from 1 without the header, and whether it is the person's."""
+
+    number: int
+    content: bytes
+    found: bool
+
+
+class NotRows(Exception):
+    """The file has no rows of this form."""
+
+
+class CsvRows:
+    """The rows of a CSV file. `places` are the positions of the columns that have ids."""
+
+    def __init__(self, header: bytes, columns: Collection[str]) -> None:
+        """Read the header. Raises NotRows for one without any of the columns."""
+        text = header.removeprefix(_BOM).decode(errors="surrogateescape").rstrip("\r\n")
+        self.names, self.separator = _names(text, columns)
+        self.places = [place for place, name in enumerate(self.names) if name.strip() in columns]
+        if not self.places:
+            raise NotRows
+
+    def rows(self, lines: Iterable[bytes], matcher: Matcher) -> Iterator[Row]:
+        """Each row after the header, as the reader of CSV divides them. Raises NotRows where it cannot."""
+        taken: list[bytes] = []
+
+        def texts() -> Iterator[str]:
+            for line in lines:
+                taken.append(line)
+                yield line.decode(errors="surrogateescape")
+
+        try:
+            for number, cells in enumerate(csv.reader(texts(), delimiter=self.separator), start=1):
+                found = any(place < len(cells) and matcher.matches(cells[place]) for place in self.places)
+                yield Row(number, taken[0] if len(taken) == 1 else b"".join(taken), found)
+                taken.clear()
+        except csv.Error as error:
+            raise NotRows(str(error)) from error
+
+
+class JsonRows:
+    """The rows of JSON Lines: objects, of which those are the person's that have the id at one of the names."""
+
+    def __init__(self, columns: Collection[str]) -> None:
+        self._columns = columns
+
+    def rows(self, lines: Iterable[bytes], matcher: Matcher) -> Iterator[Row]:
+        """Each line. Raises NotRows for one that is no JSON."""
+        for number, line in enumerate(lines, start=1):
+            yield Row(number, line, bool(line.strip()) and self._is_found(line, matcher))
+
+    def _is_found(self, line: bytes, matcher: Matcher) -> bool:
+        try:
+            return is_of(msgspec.json.decode(line), matcher, self._columns)
+        except UNREADABLE as error:
+            raise NotRows(str(error)) from error
+
+
+def is_of(value: object, matcher: Matcher, columns: Collection[str]) -> bool:
+    """Whether a value of JSON has the id at one of these names, at any depth."""
+    if isinstance(value, dict):
+        return any((name in columns and _matches(each, matcher)) or is_of(each, matcher, columns)
+                   for name, each in value.items())  # fmt: skip
+    return isinstance(value, list) and any(is_of(each, matcher, columns) for each in value)
+
+
+def document_rows(content: bytes, matcher: Matcher, columns: Collection[str]) -> int:
+    """The rows of one JSON document: elements of a list, or the document itself; 0 for what is no JSON."""
+    if content.lstrip(_BOM).lstrip()[:1] not in {b"[", b"{"} or len(content) > LARGEST_DOCUMENT:
+        return 0
+    try:
+        value = msgspec.json.decode(content.removeprefix(_BOM))
+    except UNREADABLE:
+        return 0
+    return sum(is_of(each, matcher, columns) for each in (value if isinstance(value, list) else [value]))
+
+
+def rows_of(file: IO[bytes], name: str, columns: Collection[str], matcher: Matcher) -> tuple[bytes, Iterator[Row]]:
+    """The header (empty for JSON Lines) and the rows of an open file. Raises NotRows for what is neither."""
+    if not columns:
+        raise NotRows
+    first = file.readline(LONGEST_ROW)
+    if first.lstrip(_BOM).lstrip()[:1] == b"{":
+        return b"", JsonRows(columns).rows(_after(first, file), matcher)
+    if name.endswith((".json", ".jsonl", ".ndjson")) or b"\0" in first:
+        raise NotRows
+    while first.count(b'"') % 2 and len(first) < LONGEST_ROW and (more := file.readline(LONGEST_ROW)):
+        first += more
+    return first, CsvRows(first, columns).rows(_lines(file), matcher)
+
+
+def _matches(value: object, matcher: Matcher) -> bool:
+    return any(matcher.matches(each) for each in (value if isinstance(value, list) else [value]))
+
+
+def _names(text: str, columns: Collection[str]) -> tuple[list[str], str]:
+    found: tuple[list[str], str] = ([], ",")
+    for separator in SEPARATORS:
+        try:
+            names = next(csv.reader([text], delimiter=separator), [])
+        except csv.Error:
+            continue
+        if any(name.strip() in columns for name in names):
+            return names, separator
+        found = max(found, (names, separator), key=lambda each: len(each[0]))
+    return found
+
+
+def _after(first: bytes, file: IO[bytes]) -> Iterator[bytes]:
+    yield first
+    yield from _lines(file)
+
+
+def _lines(file: IO[bytes]) -> Iterator[bytes]:
+    while line := file.readline(LONGEST_ROW):
+        yield line
