@@ -96,7 +96,11 @@ class ClusterRight(Part, frozen=True, kw_only=True):
 
     verb: Annotated[str, Meta(pattern=r"^[a-z]{1,63}$", description="a verb of RBAC, such as create")]
     resource: Annotated[
-        str, Meta(pattern=r"^[a-z0-9.-]{1,63}(/[a-z0-9.-]{1,63})?$", description="a resource in the plural, such as services/proxy")
+        str,
+        Meta(
+            pattern=r"^[a-z0-9.-]{1,63}(/[a-z0-9.-]{1,63})?$",
+            description="a resource in the plural, as services/proxy",
+        ),
     ]
     group: Annotated[str, Meta(pattern=r"^([a-z0-9.-]{1,253})?$", description="its API group")] = ""
     name: Annotated[str, Meta(min_length=1, description="one object; the service's own when left out")] | None = None

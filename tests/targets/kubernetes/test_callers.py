@@ -89,11 +89,11 @@ class Guarded(Inference):
     out = False
     """Whether the cluster cannot be asked about tokens that are not in the Secret."""
 
-    def do_GET(self) -> None:
+    def do_GET(self) -> None:  # noqa: N802 - the library's name
         if self._is_known():
             super().do_GET()
 
-    def do_POST(self) -> None:
+    def do_POST(self) -> None:  # noqa: N802 - the library's name
         if self._is_known():
             super().do_POST()
 

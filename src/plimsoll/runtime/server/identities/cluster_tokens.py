@@ -122,7 +122,8 @@ class ClusterBearers:
         if status.get("authenticated") is not True:
             return None
         # An API server that knows nothing of audiences says none, and would let tokens for others in.
-        if settings.audience and settings.audience not in (status.get("audiences") or ()):
+        audiences = status.get("audiences")
+        if settings.audience and not (isinstance(audiences, list) and settings.audience in audiences):
             return None
         user = _object(status.get("user"))
         name = user.get("username")

@@ -43,7 +43,7 @@ class Gate:
     ) -> None:
         """`anybody` are roles that nobody is asked for, `shares` what callers may hold of the memory."""
         self._shares = shares
-        self._anybody = frozenset[Role | None]((None, *anybody))
+        self._anybody = frozenset(anybody)
         self._bearers = tuple(bearers)
         self._certificates = certificates
         self._limiter = limiter
@@ -57,7 +57,7 @@ class Gate:
         A request without a role, or with one for anybody, is let in without a question. The place is to be left when
         the request has ended. Raises Unauthenticated, Forbidden, TooMany, NotReady, KeysNeeded.
         """
-        if role in self._anybody:
+        if role is None or role in self._anybody:
             present.set(ANYBODY)
             return None
         present.set(ANYBODY)

@@ -70,8 +70,8 @@ def _reached(own: Manifest, served: ServedVersions, *, held: bool) -> Iterator[M
         yield from _endpoints(served)
     if served.telemetry.traces:
         yield {"ports": _ports(TRACES)}
-    if asked := reached_ports(served):
-        yield {"ports": _ports(asked)}
+    if ports := reached_ports(served):
+        yield {"ports": _ports(ports)}
 
 
 def _endpoints(served: ServedVersions) -> Iterator[Manifest]:

@@ -152,9 +152,9 @@ def _guarded(call: Infer, name: str, plane: DataPlane, arrivals: Arrivals, tls: 
             share = plane.gate.share_of(present.get())
             if share is not None and not share.change(len(message)):
                 share.change(-len(message))
-                refusal = share.refusal()
-                plane.refused_before("", headers, context.peer(), refusal)
-                raise refusal
+                beyond = share.refusal()
+                plane.refused_before("", headers, context.peer(), beyond)
+                raise beyond
             try:
                 return await call(message, context, began)
             finally:
