@@ -73,6 +73,34 @@ class Rights:
         told = ask(api, "POST", f"{REVIEWS}/selfsubjectrulesreviews", review, headers=SOMEBODY).body["status"]
         assert rules[0] in [{key: each.get(key) for key in rules[0]} for each in told["resourceRules"]]
 
+    def test_a_token_that_nobody_knows_is_nobodys(self, api: Api) -> None:
+        review = {"apiVersion": "authentication.k8s.io/v1", "kind": "TokenReview", "spec": {"token": "none"}}
+        path = "/apis/authentication.k8s.io/v1/tokenreviews"
+        answer = ask(api, "POST", path, review)
+        assert (answer.code, answer.body["status"].get("authenticated", False)) == (201, False)
+        assert ask(api, "POST", path, review, headers=SOMEBODY).code == 403
+
+    def test_what_somebody_may_in_a_namespace_is_told_to_who_may_ask(self, api: Api, namespace: str) -> None:
+        user = "plimsoll-contract-somebody"
+        rule = {"apiGroups": [""], "resources": ["configmaps"], "verbs": ["get"]}
+        bind(api, namespace, "reviewed", rule)
+
+        def asked(verb: str, place: str = namespace, **headers: str) -> Answer:
+            attributes = {"verb": verb, "resource": "configmaps", "namespace": place}
+            review = {
+                "apiVersion": "authorization.k8s.io/v1",
+                "kind": "LocalSubjectAccessReview",
+                "metadata": {"namespace": namespace},
+                "spec": {"user": user, "groups": ["system:authenticated"], "resourceAttributes": attributes},
+            }
+            path = f"{REVIEWS}/namespaces/{namespace}/localsubjectaccessreviews"
+            return ask(api, "POST", path, review, headers=headers)
+
+        until(lambda: asked("get").body["status"]["allowed"])
+        assert not asked("delete").body["status"]["allowed"]
+        assert asked("get", "default").code == 400
+        assert asked("get", **SOMEBODY).code == 403
+
     def test_rights_in_a_namespace_are_rights_on_it(self, api: Api, namespace: str) -> None:
         assert ask(api, "GET", f"/api/v1/namespaces/{namespace}", headers=SOMEBODY).code == 403
         bind(api, namespace, "looker", {"apiGroups": [""], "resources": ["namespaces"], "verbs": ["get"]})

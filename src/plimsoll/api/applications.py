@@ -38,9 +38,11 @@ from plimsoll.targets.port import Target
 class ServiceClient:
     """A service that answers now. `url` is its address, `model` the name of its model."""
 
-    def __init__(self, url: str, model: str) -> None:
+    def __init__(self, url: str, model: str, token: str = "", host: str = "", certificate: str = "") -> None:
+        """`token`, `host` and `certificate` are as `plimsoll.runtime.client.calling_as` takes them."""
         self.url = url
         self.model = model
+        self._as = (token, host, certificate)
 
     def infer(self, request: Mapping[str, Any]) -> Mapping[str, Any]:  # Any: the protocol's JSON
         """The answer to one request of the Open Inference Protocol v2: an object with `inputs`.
@@ -49,16 +51,31 @@ class ServiceClient:
         """
         from plimsoll.runtime import client
 
-        return client.infer(self.url, self.model, dict(request))
+        with client.calling_as(*self._as):
+            return client.infer(self.url, self.model, dict(request))
 
     def predict(self, path: Path | str) -> Iterator[Mapping[str, Any]]:  # Any: of each output's own type
         """One mapping for each row of a CSV or Parquet file: the row's number and the model's outputs by name.
 
         Raises PlimsollError for a file that does not fit the model.
         """
+        from plimsoll.runtime.client import calling_as
         from plimsoll.runtime.predict import predict_rows
 
-        return predict_rows(self.url, self.model, Path(path))
+        with calling_as(*self._as):
+            rows = predict_rows(self.url, self.model, Path(path))
+        return self._read(rows)
+
+    def _read(self, rows: Iterator[Mapping[str, Any]]) -> Iterator[Mapping[str, Any]]:
+        """The rows, each asked for as who has made this client: between two of them others may be asked."""
+        from plimsoll.runtime.client import calling_as
+
+        while True:
+            with calling_as(*self._as):
+                row = next(rows, None)
+            if row is None:
+                return
+            yield row
 
 
 class PlannedRun(Struct, frozen=True, kw_only=True):
@@ -222,13 +239,15 @@ class Application:
         return self._target.services()
 
     @contextlib.contextmanager
-    def service(self, name: str) -> Iterator[ServiceClient]:
+    def service(self, name: str, *, token: str = "") -> Iterator[ServiceClient]:
         """A service for as long as the block runs; on this machine one that is not up is started for it.
+
+        `token` is sent to a service that asks its callers who they are.
 
         Raises TargetError when it does not come up, ModelRefused when its model may not be served.
         """
         with self._target.features.require(CALL)(self._file, name) as up:
-            yield ServiceClient(up.url, up.model)
+            yield ServiceClient(up.url, up.model, token, up.host, up.certificate)
 
     def close(self) -> None:
         """Close the connections to the target."""

@@ -14,14 +14,19 @@ from plimsoll.kinds.service_settings import SampleInput, Scale, Telemetry
 from plimsoll.kinds.tables import extras_of_table
 from plimsoll.planning.steps import FeatureRequest, InputFile, Work
 from plimsoll.runtime.server.identities.settings import AuthSettings
+from plimsoll.runtime.server.tls.settings import TlsSettings
 from plimsoll.state.results import Result
 
 SCALE_TO_ZERO = "scale-to-zero"
 """The feature of targets on which an idle service may have no server."""
 WAITING_ROLLOUT = "waiting-rollout"
 """The feature of targets on which a new version may wait for its promotion while the one before goes on."""
-KNOWS_CALLERS = "callers"
-"""The feature of targets whose servers ask who calls them."""
+OWN_FRONT = "own-front"
+"""The feature of targets whose servers encrypt by themselves, and know the names that they go by."""
+CALLERS_IN_PLACE = "callers-in-place"
+"""The feature of targets whose servers read the files by which callers are known where they lie."""
+CLUSTER_CALLERS = "cluster-callers"
+"""The feature of targets that know whose a token of theirs is."""
 UNROUTED = "a Service leads to replicas of language models, whatever they have read"
 """What carries requests to replicas where nothing of the cluster leads to them by more."""
 LOOPBACK = "127.0.0.1"
@@ -98,6 +103,7 @@ class Serve(Work, frozen=True, kw_only=True):
     llm: PreparedLlm | None = None
     assistant: AssistantPlan | None = None
     auth: AuthSettings | None = None
+    tls: TlsSettings | None = None
     hosts: tuple[str, ...] = ()
 
     @property
@@ -142,6 +148,18 @@ class Serve(Work, frozen=True, kw_only=True):
         return f"plimsoll predict {self.service} --input FILE"
 
     @property
+    def callers(self) -> str:
+        """Who may ask it, in words; empty for everybody who reaches it."""
+        auth, by = self.auth, []
+        if self.tls is not None and self.tls.clients:
+            by.append("certificates")
+        if auth is not None:
+            by += ["tokens of its file"] if auth.tokens else []
+            by += [f"tokens of {auth.jwt.issuer}"] if auth.jwt is not None else []
+            by += ["tokens of the cluster"] if auth.kubernetes is not None else []
+        return f"known ones, by {' and '.join(by)}" if by else ""
+
+    @property
     def starts_processes(self) -> bool:
         """Whether the server starts others, which need time of their own to come up."""
         return self.own is not None or bool(self.pipeline) or self.llm is not None
@@ -164,14 +182,21 @@ class Serve(Work, frozen=True, kw_only=True):
                 asks="lets new versions wait for their promotion",
                 remedy="leave rollout out, or name the served version, such as model: NAME@1",
             )
-        for word, asks in (("auth", "asks its callers who they are"), ("hosts", "answers for some names only")):
+        for word, asks in (("tls", "encrypts its connections"), ("hosts", "answers for some names only")):
             if getattr(self, word):
                 yield FeatureRequest(
-                    feature=KNOWS_CALLERS,
+                    feature=OWN_FRONT,
                     setting=(word,),
                     asks=asks,
                     remedy=f"leave {word} out there: a gateway before the service does it",
                 )
+        if self.auth is not None and self.auth.kubernetes is not None:
+            yield FeatureRequest(
+                feature=CLUSTER_CALLERS,
+                setting=("auth", "kubernetes"),
+                asks="asks a cluster who its callers are",
+                remedy="name callers by tokens or jwt there",
+            )
         if self.llm is not None:
             yield FeatureRequest(
                 feature=engine_feature(self.llm.engine),

@@ -12,7 +12,7 @@ from msgspec.structs import replace
 from plimsoll.application.loading import ApplicationFile
 from plimsoll.application.parts import Code, Command, Part, Resources
 from plimsoll.application.scalars import ModelReference, Name
-from plimsoll.application.workspace import NamedCommand
+from plimsoll.application.workspace import NamedCommand, NamedSource
 from plimsoll.indexes.names import versions_of
 from plimsoll.kinds import ingredients
 from plimsoll.kinds.assistant import ASKS_SERVICES, ASSISTANTS, AssistantPlan
@@ -29,10 +29,10 @@ from plimsoll.kinds.predictors import (
     planned,
     planned_pipeline,
 )
-from plimsoll.kinds.serve import LOOPBACK, ModelShare, Rollout, Serve
-from plimsoll.kinds.service_callers import check_callers, settings_of
+from plimsoll.kinds.serve import CALLERS_IN_PLACE, LOOPBACK, ModelShare, Rollout, Serve
+from plimsoll.kinds.service_callers import check_callers, files_of, ingredients_of, settings_of, tls_of
 from plimsoll.kinds.service_checks import check_shares, check_what_answers
-from plimsoll.kinds.service_settings import Auth, Drift, Latency, SampleInput, Scale, Telemetry, WeightedModel
+from plimsoll.kinds.service_settings import Auth, Drift, Latency, SampleInput, Scale, Telemetry, Tls, WeightedModel
 from plimsoll.kinds.tables import check_table
 from plimsoll.planning.keys import setting
 from plimsoll.planning.kind import Kind
@@ -91,6 +91,7 @@ class Service(Part, frozen=True, kw_only=True):
         Literal["none"] | Auth | None,
         Meta(description="who may ask: callers with tokens; `none` for everybody who reaches the address"),
     ] = None
+    tls: Annotated[Tls | None, Meta(description="encrypt; with clients, callers show certificates")] = None
     hosts: Annotated[
         tuple[Annotated[str, Meta(pattern=r"^[A-Za-z0-9.-]{1,253}$", description="a name of a host")], ...],
         Meta(description="names that requests must be for; health is answered for all"),
@@ -169,6 +170,10 @@ class ServiceKind(Kind[Service]):
             elif service.model is not None:
                 check_shares(file, service.model, *at, "model")
 
+    def sources(self, name: str, part: Service) -> Iterable[NamedSource]:
+        """The files by which its callers are known."""
+        return files_of(part, name, self.place(name))
+
     def commands(self, name: str, part: Service) -> Iterable[NamedCommand]:
         """The command lines of the user's own code."""
         return commands(name, self.place(name), part.own, part.pipeline)
@@ -223,6 +228,10 @@ class ServiceKind(Kind[Service]):
         auth = settings_of(part)
         if auth is not None:
             made_of.append(setting("auth", to_builtins(part.auth)))
+            if CALLERS_IN_PLACE in planner.facts.lacks:
+                made_of += ingredients_of(name, planner.workspace)
+        if part.tls is not None:
+            made_of.append(setting("tls", to_builtins(part.tls)))
         if part.hosts:
             made_of.append(setting("hosts", to_builtins(part.hosts)))
         work = Serve(
@@ -244,16 +253,21 @@ class ServiceKind(Kind[Service]):
             llm=llm,
             assistant=assistant,
             auth=auth,
+            tls=tls_of(part),
             hosts=part.hosts,
         )
         needs = [*registered, *(file.step for file in references), *needed, *more]
         return planner.add(name, work, made_of, needs=needs, resources=part.resources, retries=1)
 
     def _service_of(self, llm: str, planner: Planner) -> str | None:
-        """The first service of a language model, where one service asks another; None where it has to have its own."""
+        """The first service of a language model, where one service asks another; None where it has to have its own.
+
+        One that asks its callers who they are would not answer it.
+        """
         if ASKS_SERVICES in planner.facts.lacks:
             return None
-        return next((name for name, each in self.of(planner.application).items() if each.llm == llm), None)
+        services = self.of(planner.application).items()
+        return next((name for name, each in services if each.llm == llm and not isinstance(each.auth, Auth)), None)
 
 
 def _shares(part: Service, planner: Planner) -> tuple[tuple[ModelShare, ...], list[Ingredient], list[str]]:

@@ -8,6 +8,7 @@ from msgspec import Meta
 
 from plimsoll.application.parts import Part
 from plimsoll.application.scalars import Duration, Memory, ModelReference
+from plimsoll.runtime.server.identities.callers import Role
 
 
 class WeightedModel(Part, frozen=True, kw_only=True):
@@ -90,12 +91,41 @@ class Jwt(Part, frozen=True, kw_only=True):
     )
 
 
+class ClusterRight(Part, frozen=True, kw_only=True):
+    """An act that RBAC lets a caller do in the namespace of the service."""
+
+    verb: Annotated[str, Meta(pattern=r"^[a-z]{1,63}$", description="a verb of RBAC, such as create")]
+    resource: Annotated[
+        str,
+        Meta(
+            pattern=r"^[a-z0-9.-]{1,63}(/[a-z0-9.-]{1,63})?$",
+            description="a resource in the plural, as services/proxy",
+        ),
+    ]
+    group: Annotated[str, Meta(pattern=r"^([a-z0-9.-]{1,253})?$", description="its API group")] = ""
+    name: Annotated[str, Meta(min_length=1, description="one object; the service's own when left out")] | None = None
+
+
+class Kubernetes(Part, frozen=True, kw_only=True):
+    """Callers who are known by the cluster that a service is on."""
+
+    audience: (
+        Annotated[str, Meta(min_length=1, description="what tokens are for; the API server itself when left out")]
+        | None
+    ) = None
+    roles: Annotated[
+        dict[Role, ClusterRight],
+        Meta(description="the right that gives a role; create services/proxy gives infer when left out"),
+    ] = {}  # noqa: RUF012 - msgspec copies it
+
+
 class CallerLimit(Part, frozen=True, kw_only=True):
     """What one caller may ask of one process of a server."""
 
     rate: Annotated[float, Meta(gt=0, le=1e6, description="requests in a second")] | None = None
     concurrent: Annotated[int, Meta(ge=1, le=100_000, description="requests at once")] | None = None
     bytes: Annotated[Memory, Meta(description="bytes of requests in a second")] | None = None
+    memory: Annotated[Memory, Meta(description="bytes of all its requests under way")] | None = None
 
 
 class Auth(Part, frozen=True, kw_only=True):
@@ -103,7 +133,30 @@ class Auth(Part, frozen=True, kw_only=True):
 
     tokens: Annotated[str, Meta(min_length=1, description="the file that plimsoll token writes")] | None = None
     jwt: Jwt | None = None
+    kubernetes: Annotated[Kubernetes | None, Meta(description="tokens of the cluster, judged by it")] = None
+    certificates: Annotated[
+        dict[Annotated[str, Meta(min_length=1, max_length=255)], Annotated[tuple[Role, ...], Meta(min_length=1)]],
+        Meta(
+            description="roles by the name in a caller's certificate: a URI, a host or an address of mail, or the "
+            "common name where it has none of these; all of them may infer when left out"
+        ),
+    ] = {}  # noqa: RUF012 - msgspec copies it
     limits: CallerLimit = CallerLimit()
+
+
+class Tls(Part, frozen=True, kw_only=True):
+    """The encryption of a service: files in PEM, beside the application's file."""
+
+    certificate: Annotated[
+        str, Meta(min_length=1, description="the server's certificate, and those between it and its authority")
+    ]
+    key: Annotated[str, Meta(min_length=1, description="its key, which others may not read")]
+    clients: (
+        Annotated[str, Meta(min_length=1, description="authorities: callers may show certificates of theirs")] | None
+    ) = None
+    revoked: Annotated[str, Meta(min_length=1, description="the authorities' lists of revoked certificates")] | None = (
+        None
+    )
 
 
 class SampleInput(Part, frozen=True, kw_only=True):

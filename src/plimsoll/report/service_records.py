@@ -36,6 +36,7 @@ class _Announced(Struct, frozen=True):
     url: str
     pid: int
     model: str = ""
+    certificate: str = ""
 
 
 _REQUESTS = msgspec.json.Decoder(Request)
@@ -87,7 +88,7 @@ def _service(state: StateDirectory, run: RunHistory, step: StepHistory) -> Servi
 def _counts(token: str, up: _Announced) -> dict[str, VersionCounts]:
     """What the server of a service has counted, by version; nothing when it does not answer at once."""
     try:
-        with calling_as(token):
+        with calling_as(token, certificate=up.certificate):
             found = counts_at(up.url, up.model, ANSWER_LIMIT)
     except PlimsollError:
         return {}

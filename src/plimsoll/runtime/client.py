@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import http.client
+import ssl
 import urllib.parse
 from collections.abc import Iterator, Mapping
 from contextvars import ContextVar
+from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
@@ -26,20 +28,50 @@ _headers: ContextVar[Mapping[str, str]] = ContextVar("headers", default=_NONE)
 """Headers of all requests of this thread or task."""
 
 
+_certificate: ContextVar[str] = ContextVar("certificate", default="")
+"""The file of the certificate that the server shows, where it is known."""
+
+
 @contextlib.contextmanager
-def calling_as(token: str, host: str = "") -> Iterator[None]:
-    """Send a bearer token, and another name of the host, with all requests in the block. Empty ones are not sent."""
+def calling_as(token: str, host: str = "", certificate: str = "") -> Iterator[None]:
+    """Send a bearer token, and another name of the host, with all requests in the block. Empty ones are not sent.
+
+    `certificate` is the file of the one certificate that a server of this machine may show, whatever names are in it.
+    """
     headers = {"Authorization": f"Bearer {token}"} if token else {}
     before = _headers.set({**headers, "Host": host} if host else headers)
+    shown = _certificate.set(certificate)
     try:
         yield
     finally:
         _headers.reset(before)
+        _certificate.reset(shown)
 
 
 def sent_headers() -> dict[str, str]:
     """The headers of `calling_as`, for a request that is made elsewhere."""
     return dict(_headers.get())
+
+
+def connection_to(address: urllib.parse.SplitResult, limit: float) -> http.client.HTTPConnection:
+    """A connection that is not open yet. Raises TargetError for a certificate of `calling_as` that cannot be read."""
+    if address.scheme != "https":
+        return http.client.HTTPConnection(address.netloc, timeout=limit)
+    return http.client.HTTPSConnection(address.netloc, timeout=limit, context=_encryption(_certificate.get()))
+
+
+def _encryption(certificate: str) -> ssl.SSLContext:
+    """What checks the server: the machine's authorities, or the one certificate that is known."""
+    context = ssl.create_default_context()
+    if certificate:
+        from plimsoll.runtime.server.tls.material import leaf_of
+
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        context.load_verify_locations(cadata=leaf_of(Path(certificate)))
+        # It is this certificate and no other, so that its names say nothing more.
+        context.check_hostname = False
+        context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
+    return context
 
 
 class RequestTooLarge(RequestError):
@@ -68,8 +100,7 @@ def chat(url: str, request: Mapping[str, object], *, limit: float = LIMIT) -> Oi
 
 def _call(url: str, method: str, path: str, body: bytes | None, limit: float) -> OipMessage:
     address = urllib.parse.urlsplit(url)
-    kind = http.client.HTTPSConnection if address.scheme == "https" else http.client.HTTPConnection
-    connection = kind(address.netloc, timeout=limit)
+    connection = connection_to(address, limit)
     try:
         # A server that refuses a large body may close the connection before it has all of it. Its answer says why.
         with contextlib.suppress(BrokenPipeError, ConnectionResetError):

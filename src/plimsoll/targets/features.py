@@ -31,11 +31,15 @@ class Feature(Struct, Generic[Ability], frozen=True):
 
 
 class CalledService(Struct, frozen=True, kw_only=True):
-    """A running service: its address, the name of its model, and a name that it goes by if it minds names."""
+    """A running service: its address, the name of its model, and a name that it goes by if it minds names.
+
+    `certificate` is the file of the one that it shows, for a service of this machine with encrypted connections.
+    """
 
     url: str
     model: str
     host: str = ""
+    certificate: str = ""
 
 
 class CallsServices(Protocol):

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from msgspec import Struct, field
 
 from plimsoll.errors import MissingExtra, RequestError
-from plimsoll.runtime.client import sent_headers
+from plimsoll.runtime.client import connection_to, sent_headers
 
 LIMIT = 30.0
 """Seconds for the page: a service that has scaled to zero may be waking up."""
@@ -102,7 +102,7 @@ def _take(counts: VersionCounts, name: str, labels: Mapping[str, str], value: fl
 
 def _page(url: str, limit: float) -> str:
     address = urllib.parse.urlsplit(url)
-    connection = http.client.HTTPConnection(address.netloc, timeout=limit)
+    connection = connection_to(address, limit)
     try:
         connection.request("GET", "/metrics", headers=sent_headers())
         answer = connection.getresponse()

@@ -23,6 +23,7 @@ from plimsoll.errors import FileError, PlimsollError
 from plimsoll.ui import check_pages, log_pages, run_pages, sweep_pages
 from plimsoll.ui.acts import wanted
 from plimsoll.ui.guard import Guard, refused
+from plimsoll.ui.login import Login, LoginGuard
 from plimsoll.ui.rooms import Room, Rooms
 from plimsoll.ui.run_index import Query
 
@@ -79,8 +80,8 @@ class Asked:
 Answer = Callable[[Asked], object]
 
 
-def application(rooms: Rooms, *, token: str, port: int) -> Starlette:
-    """The application that serves these places."""
+def application(rooms: Rooms, *, token: str = "", port: int, login: Login | None = None) -> Starlette:
+    """The application that serves these places, to whoever has the token, or has logged in."""
 
     @contextlib.asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
@@ -92,9 +93,10 @@ def application(rooms: Rooms, *, token: str, port: int) -> Starlette:
         Route("/api/{place}/acts", _begin(rooms), methods=["POST"]),
         Route("/api/acts/{act}/interrupt", _interrupt(rooms), methods=["POST"]),
         *(Route(path, _answering(rooms, answer)) for path, answer in ANSWERS.items()),
-        *page_routes(),
+        *(login.routes() if login is not None else ()),
+        *page_routes(logs_in=login is not None),
     ]
-    guard = Middleware(Guard, token=token, port=port)
+    guard = Middleware(Guard, token=token, port=port) if login is None else Middleware(LoginGuard, login=login)
     return Starlette(routes=routes, middleware=[guard], lifespan=lifespan, exception_handlers={Exception: _defect})
 
 
@@ -301,11 +303,13 @@ def _interrupt(rooms: Rooms) -> Callable[[Request], object]:
     return respond
 
 
-def page_routes() -> Iterator[Route]:
+def page_routes(*, logs_in: bool = False) -> Iterator[Route]:
     """The page, and its files below the digest of all of them: a browser that has them asks for none again."""
     files = {path.name: path.read_bytes() for path in sorted(STATIC.iterdir()) if path.suffix in KINDS_OF_FILE}
     digest = hashlib.sha256(b"".join(name.encode() + content for name, content in files.items())).hexdigest()[:16]
     page = files.pop(PAGE).replace(b'="files/', f'="{digest}/'.encode())
+    if logs_in:
+        page = page.replace(b"<html ", b"<html data-login ", 1)
     yield Route("/", _file(PAGE, page, "no-cache"))
     for name, content in files.items():
         yield Route(f"/{digest}/{name}", _file(name, content, "max-age=31536000, immutable"))

@@ -17,7 +17,10 @@ from plimsoll.runtime.server.identities.gate import gate_of
 from plimsoll.runtime.server.identities.limits import Limiter
 from plimsoll.runtime.server.identities.places import until_left
 from plimsoll.runtime.server.identities.settings import AuthSettings, CallerLimits, read_settings
-from plimsoll.runtime.server.refusals import TooMany, Unauthenticated
+from plimsoll.runtime.server.identities.shares import Shares
+from plimsoll.runtime.server.memory import Memory
+from plimsoll.runtime.server.reading import Reading
+from plimsoll.runtime.server.refusals import Busy, TooLarge, TooMany, Unauthenticated
 from plimsoll.runtime.server.responses import Response, Stream
 
 
@@ -180,3 +183,34 @@ def test_an_option_that_says_nothing_starts_no_server(text: str) -> None:
 )
 def test_a_server_that_goes_by_some_names_answers_for_no_other(host: str, is_known: bool) -> None:
     assert (KnownHosts("0.0.0.0", only=["models.example"]).stranger({"host": host}) == "") == is_known
+
+
+def test_a_caller_holds_its_share_of_the_memory_and_no_more() -> None:
+    shares = Shares(100, 2)
+    ada = shares.of("ada")
+    assert ada.change(100)
+    assert not ada.change(1)
+    ada.change(-1)
+    with pytest.raises(TooMany, match="may hold 100 bytes together"):
+        ada.reserve(1)
+    with pytest.raises(TooLarge):
+        ada.reserve(101)
+    assert shares.of("bea").change(60)
+    # Whoever holds something is not forgotten while another can be.
+    shares.of("bea").change(-60)
+    shares.of("cid")
+    assert shares.of("ada") is ada
+
+
+def test_tensors_that_are_read_count_as_their_callers_and_are_given_back() -> None:
+    everybody, share = Memory(1000), Shares(100, 10).of("ada")
+    with Reading(everybody, float("inf"), share) as reading:
+        reading.reserve(90)
+        with pytest.raises(TooMany):
+            reading.reserve(20)
+        assert (everybody.held, share.held) == (90, 90)
+    assert (everybody.held, share.held) == (0, 0)
+    everybody.change(990)
+    with Reading(everybody, float("inf"), share) as reading, pytest.raises(Busy):
+        reading.reserve(50)
+    assert share.held == 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,6 +17,8 @@ from tests.runtime.conftest import Server, linear_model, until
 from tests.runtime.inference_requests import GOOD, INFER
 
 CALLS = calls()
+MEMORY = 16 << 20
+"""Bytes of the requests of one caller."""
 
 
 class Guarded(Server):
@@ -27,7 +30,7 @@ class Guarded(Server):
             role: token_file.create(self.file, role, (role,), None)
             for role in ("infer", "feedback", "metrics", "admin")
         }
-        auth = {"tokens": str(self.file)}
+        auth = {"tokens": str(self.file), "limits": {"memory": MEMORY}}
         self.plain = httpx.Client(timeout=30)
         super().__init__(
             linear_model(directory / "model.onnx"), directory, "--grpc-port", "0", "--auth", json.dumps(auth)
@@ -154,3 +157,22 @@ def test_tokens_come_and_go_while_the_server_runs_and_a_broken_file_changes_noth
     token_file.revoke(guarded.file, "shop")
     until(lambda: guarded.asked("GET", "/v2", token).status_code == 401, 20)
     assert guarded.asked("GET", "/v2", guarded.tokens["infer"]).status_code == 200
+
+
+def test_one_caller_who_sends_much_slowly_takes_no_memory_of_others(guarded: Guarded) -> None:
+    def begun(token: str) -> socket.socket:
+        head = (
+            f"POST {INFER} HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {token}\r\ncontent-length: {12 << 20}\r\n\r\n"
+        )
+        connection = guarded.connect()
+        connection.sendall(head.encode() + b" " * (10 << 20))
+        return connection
+
+    with begun(guarded.tokens["infer"]), begun(guarded.tokens["infer"]) as second:
+        assert second.recv(65536).startswith(b"HTTP/1.1 429 ")
+        # Another caller has all of its own, and small requests of the first are answered.
+        answer = guarded.asked("POST", INFER, guarded.tokens["admin"], json=GOOD)
+        assert answer.status_code == 200
+    until(lambda: guarded.asked("POST", INFER, guarded.tokens["infer"], json=GOOD).status_code == 200)
+    large = guarded.asked("POST", INFER, guarded.tokens["infer"], content=b" " * (MEMORY + 1))
+    assert large.status_code == 413

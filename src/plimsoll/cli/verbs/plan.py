@@ -85,6 +85,7 @@ def _summary(
                 "why": decision.why,
                 "note": prepared.plan.notes.get(decision.step),
                 **_address(planned[decision.step].work),
+                **_callers(planned[decision.step].work),
                 **place_of(prepared, planned[decision.step]),
             }
             for decision in made
@@ -130,7 +131,15 @@ def _address(work: Work) -> dict[str, str]:
 
     if not isinstance(work, Serve) or not work.port:
         return {}
-    return {"address": f"http://[{work.host}]:{work.port}" if ":" in work.host else f"http://{work.host}:{work.port}"}
+    scheme = "https" if work.tls is not None else "http"
+    return {"address": f"{scheme}://{f'[{work.host}]' if ':' in work.host else work.host}:{work.port}"}
+
+
+def _callers(work: Work) -> dict[str, str]:
+    """Who may ask a service."""
+    from plimsoll.kinds.serve import Serve
+
+    return {"callers": work.callers or "everybody who reaches it"} if isinstance(work, Serve) else {}
 
 
 def _print_steps(prepared: Prepared, made: Sequence[Decision], lacking: Sequence[str]) -> None:
@@ -153,6 +162,9 @@ def _print_steps(prepared: Prepared, made: Sequence[Decision], lacking: Sequence
         if planned.target in ("", LOCAL) and (address := _address(planned.work)):
             click.echo(f"  address {planned.part}: {address['address']} while it is up")
     if prepared.plan.target != LOCAL:
+        for planned in prepared.plan.steps:
+            for callers in _callers(planned.work).values():
+                click.echo(f"  callers  {planned.part}: {callers}")
         for need, choice in _providers(prepared).items():
             click.echo(f"  {need:<8} {choice}")
     for each in lacking:

@@ -78,7 +78,10 @@ def command(
     options = TargetOptions(namespace=namespace)
     token = token_from(token_file)
     where = target if target_is_given() else None
-    with open_service(application_file(file), service, where, options) as up, calling_as(token, up.host):
+    with (
+        open_service(application_file(file), service, where, options) as up,
+        calling_as(token, up.host, up.certificate),
+    ):
         if isinstance(given, dict):
             print_json(send_request(up.url, up.model, given))
             return

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from msgspec import Struct
 
 from plimsoll.kubernetes.access import Act, covers
 from plimsoll.kubernetes.memory.refusals import Manifest, StatusError, forbidden, qualified
-from plimsoll.kubernetes.memory.requests import ADMINISTRATORS, User
+from plimsoll.kubernetes.memory.requests import ADMINISTRATORS, OWN_AUDIENCE, User
 from plimsoll.kubernetes.memory.store import Store
 
 _RBAC = "rbac.authorization.k8s.io"
@@ -119,6 +119,27 @@ def _binds(binding: Manifest, user: User) -> bool:
         if subject["kind"] == "ServiceAccount" and account == user.name:
             return True
     return False
+
+
+def of_token(users: Mapping[str, User], review: Manifest) -> Manifest:
+    """A TokenReview with its answer: whose token it is, if it is for one of the audiences that are asked about."""
+    spec = review.get("spec") or {}
+    user, wanted = users.get(spec.get("token", "")), spec.get("audiences") or [OWN_AUDIENCE]
+    shared = [each for each in wanted if user is not None and each in user.audiences]
+    if user is None or not shared:
+        error = "invalid bearer token" if user is None else f"token audiences {list(user.audiences)} is invalid"
+        return {**review, "status": {"authenticated": False, "error": error}}
+    about = {"username": user.name, "uid": user.name, "groups": list(user.groups)}
+    return {**review, "status": {"authenticated": True, "user": about, "audiences": shared}}
+
+
+def of_subject(access: Access, review: Manifest, namespace: str = "") -> Manifest:
+    """A SubjectAccessReview, or a local one of a namespace, with its answer. Raises StatusError (400)."""
+    spec = review.get("spec") or {}
+    attributes = spec.get("resourceAttributes") or {}
+    if namespace and attributes.get("namespace") != namespace:
+        raise StatusError(400, "BadRequest", "spec.resourceAttributes.namespace must match that of the request")
+    return reviewed(access, User(name=spec.get("user", ""), groups=tuple(spec.get("groups") or ())), review)
 
 
 def reviewed(access: Access, user: User, review: Manifest) -> Manifest:

@@ -12,6 +12,7 @@ from types import TracebackType
 from typing import Self
 
 import yaml
+from msgspec.structs import replace
 
 from plimsoll.kubernetes.memory.access import Denial
 from plimsoll.kubernetes.memory.admission import Mutate, Validate
@@ -103,6 +104,17 @@ class MemoryCluster:
         """A user without rights but by RBAC objects of the cluster; gives the name of a context of theirs."""
         self._add_context(name, User(name=name, groups=(*groups, "system:authenticated")))
         return name
+
+    def token_for(self, name: str, *audiences: str, groups: tuple[str, ...] = ()) -> str:
+        """A token of a user or a service account (`system:serviceaccount:…`) for these audiences, with no context."""
+        token = secrets.token_hex(16)
+        user = User(name=name, groups=(*groups, "system:authenticated"))
+        self._serving.users[token] = replace(user, audiences=audiences) if audiences else user
+        return token
+
+    def forget(self, token: str) -> None:
+        """Take a token away, as when its account is deleted."""
+        del self._serving.users[token]
 
     def _add_context(self, context: str, user: User) -> None:
         token = secrets.token_hex(8)

@@ -55,6 +55,8 @@ authentication.k8s.io/v1 SelfSubjectReview selfsubjectreviews C - -
 authorization.k8s.io/v1 SelfSubjectAccessReview selfsubjectaccessreviews C - -
 authorization.k8s.io/v1 SelfSubjectRulesReview selfsubjectrulesreviews C - -
 authorization.k8s.io/v1 SubjectAccessReview subjectaccessreviews C - -
+authorization.k8s.io/v1 LocalSubjectAccessReview localsubjectaccessreviews N - -
+authentication.k8s.io/v1 TokenReview tokenreviews C - -
 """
 ADDONS = {
     "jobset": "jobset.x-k8s.io/v1alpha2 JobSet jobsets N label1035 status",

@@ -15,12 +15,16 @@ from plimsoll.kubernetes.memory.store import Key
 
 ADMINISTRATORS = "system:masters"
 
+OWN_AUDIENCE = "https://kubernetes.default.svc"
+"""The audience of tokens for the API server itself."""
+
 
 class User(Struct, frozen=True, kw_only=True):
-    """Who asks. Members of `system:masters` may do everything."""
+    """Who asks. Members of `system:masters` may do everything. `audiences` are those that the user's token is for."""
 
     name: str
     groups: tuple[str, ...] = ("system:authenticated",)
+    audiences: tuple[str, ...] = (OWN_AUDIENCE,)
 
 
 class ApiPath(Struct, frozen=True, kw_only=True):

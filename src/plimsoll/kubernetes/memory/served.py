@@ -6,7 +6,13 @@ from plimsoll.kubernetes.memory.kinds import ServedKind, ServedKinds
 from plimsoll.kubernetes.memory.refusals import Manifest
 
 _VERBS = ["create", "delete", "deletecollection", "get", "list", "patch", "update", "watch"]
-_REVIEWS = ("SelfSubjectAccessReview", "SelfSubjectRulesReview", "SubjectAccessReview")
+_REVIEWS = (
+    "SelfSubjectAccessReview",
+    "SelfSubjectRulesReview",
+    "SubjectAccessReview",
+    "LocalSubjectAccessReview",
+    "TokenReview",
+)
 _PART_VERBS = {"log": ["get"], "exec": ["create", "get"], "portforward": ["create", "get"], "eviction": ["create"]}
 
 

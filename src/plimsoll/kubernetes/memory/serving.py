@@ -127,6 +127,11 @@ class Serving:
         if place.kind.plural == "selfsubjectreviews":
             user = {"username": request.user.name, "groups": list(request.user.groups)}
             return ApiResponse(code=201, body={**_decoded(request.body), "status": {"userInfo": user}})
+        if place.kind.plural == "tokenreviews":
+            return ApiResponse(code=201, body=access.of_token(self.users, _decoded(request.body)))
+        if place.kind.plural in ("subjectaccessreviews", "localsubjectaccessreviews"):
+            found = access.of_subject(self.access, _decoded(request.body), place.namespace)
+            return ApiResponse(code=201, body=found)
         if request.verb == "patch" and is_apply(request) and self.objects.store.get(place.key) is None:
             # What is applied and not there is created, for which the right to patch is not enough.
             self.access.check(request.user, replace(_act(request, place), verb="create"))

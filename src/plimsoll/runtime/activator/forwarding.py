@@ -13,6 +13,7 @@ from plimsoll.llms.errors import error_event
 from plimsoll.runtime.activator.load import LoadAverage
 from plimsoll.runtime.activator.servers import NoServerError, ServerPool, ServerResponse
 from plimsoll.runtime.server.heads import Head
+from plimsoll.runtime.server.identities.callers import Shown
 from plimsoll.runtime.server.memory import Memory
 from plimsoll.runtime.server.refusals import Refusal
 from plimsoll.runtime.server.responses import Buffer, Reply, Response, Stream, error, json_response
@@ -45,7 +46,7 @@ class Forwarder:
         waited = Gauge(f"{name}requests_waited", "Requests that found no server", registry=self._registry)
         waited.set_function(lambda: self._servers.waited)
 
-    def respond(self, head: Head, body: Buffer, client: str) -> Reply:
+    def respond(self, head: Head, body: Buffer, client: str, shown: Shown | None = None) -> Reply:
         """Answer one request."""
         path = head.path.rstrip("/")
         if head.method in ("GET", "HEAD"):
@@ -68,7 +69,11 @@ class Forwarder:
     def unread(self, head: Head | None, status: int, reason: str, client: str) -> None:
         """Nothing is recorded here: such a request never was one of the service's."""
 
-    def largest(self, head: Head) -> int:
+    def share(self, head: Head, shown: Shown | None) -> Memory | None:
+        """None: only the servers know who calls them."""
+        return None
+
+    def largest(self, head: Head, shown: Shown | None = None) -> int:
         """The same for all paths: only the servers know which of them are inferences."""
         return self._largest
 

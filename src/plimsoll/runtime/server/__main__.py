@@ -74,7 +74,7 @@ def listener_at(host: str, port: int) -> socket.socket:
 def say_ready(options: Options, listener: socket.socket, grpc_port: int | None) -> None:
     """Write the address to standard output and to the ready file."""
     host = f"[{options.host}]" if ":" in options.host else options.host
-    url = f"http://{host}:{listener.getsockname()[1]}"
+    url = f"{'https' if options.tls else 'http'}://{host}:{listener.getsockname()[1]}"
     print(f"{options.about} at {url}", flush=True)
     about: dict[str, object] = {"url": url, "pid": os.getpid()}
     if grpc_port is not None:

@@ -21,7 +21,9 @@ ENOUGH = 64
 class Asleep:
     """Connections that are accepted and have not sent a request yet."""
 
-    def __init__(self, listener: socket.socket, counts: Callable[[], Counts]) -> None:
+    def __init__(self, listener: socket.socket, counts: Callable[[], Counts], *, guarded: bool = False) -> None:
+        """`guarded` is for a server that asks who calls it: metrics are answered by a worker then, which can."""
+        self._guarded = guarded
         self._listener = listener
         self._counts = counts
         self._waiting: dict[socket.socket, float] = {}
@@ -80,7 +82,7 @@ class Asleep:
             return
         words = peeked.split(b" ", 2)
         path = words[1].split(b"?")[0].rstrip(b"/") if len(words) > 2 else b""
-        if words[0] in {b"GET", b"HEAD"} and path in _ANSWERS:
+        if words[0] in {b"GET", b"HEAD"} and path in _ANSWERS and not (self._guarded and _ANSWERS[path] is None):
             kind, body = _ANSWERS[path] or self._metrics()
             self._answer(connection, kind, b"" if words[0] == b"HEAD" else body, len(body))
             self._drop(connection, selector)

@@ -13,9 +13,11 @@ from typing import cast
 
 from plimsoll.runtime.server.bodies import Body
 from plimsoll.runtime.server.heads import LARGEST_HEAD, BadHead, Chunks, Head
+from plimsoll.runtime.server.identities.callers import Shown
 from plimsoll.runtime.server.listening import Listening
+from plimsoll.runtime.server.memory import Memory
 from plimsoll.runtime.server.outgoing import Outgoing
-from plimsoll.runtime.server.refusals import GONE, Busy, TooLarge
+from plimsoll.runtime.server.refusals import GONE, Busy, TooLarge, TooMany
 from plimsoll.runtime.server.responding import Responding
 from plimsoll.runtime.server.responses import CONTINUE, Response, error
 from plimsoll.runtime.server.streaming import StreamWriter
@@ -39,8 +41,13 @@ class Connection(Responding):
     A body of several pieces is received into its final memory, so that it is not copied again.
     """
 
-    def __init__(self, listening: Listening) -> None:
+    def __init__(self, listening: Listening, trusted: int = 0) -> None:
+        """`trusted` is the number of the authorities by which a certificate of its client was judged."""
         self._listening = listening
+        self._trusted = trusted
+        self._shown: Shown | None = None
+        """The certificate of the client."""
+        self._encrypted = False
         self._application = listening.application
         self._known = listening.known
         self._buffer = bytearray()
@@ -51,6 +58,8 @@ class Connection(Responding):
         self._empty_lines = 0
         self._held = 0
         """Bytes of this connection in the memory of all requests."""
+        self._share: Memory | None = None
+        """What the caller of the present request may hold of it, where callers have limits of their own."""
         self._waiting = 0
         """Bytes of the request that is being answered and of a response that the client does not read."""
         self._outgoing: Outgoing | None = None
@@ -77,6 +86,11 @@ class Connection(Responding):
         self._transport = cast("asyncio.Transport", transport)
         peer = transport.get_extra_info("peername")
         self.client = peer[0] if isinstance(peer, tuple) else ""
+        encryption = transport.get_extra_info("ssl_object")
+        if encryption is not None:
+            self._encrypted = True
+            certificate = encryption.getpeercert(binary_form=True)
+            self._shown = Shown(certificate, self._trusted) if certificate else None
         own = transport.get_extra_info("socket")
         if own is not None and own.family != socket.AF_UNIX:
             own.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
@@ -149,7 +163,8 @@ class Connection(Responding):
     def eof_received(self) -> bool:
         """The client sends nothing more; it may still read."""
         self._half_closed = True
-        return (self.answering or self._again) and not self._discarding and not self._cancels()
+        # An encrypted connection is never closed by halves.
+        return not self._encrypted and (self.answering or self._again) and not self._discarding and not self._cancels()
 
     def _cancels(self) -> bool:
         return self.head is not None and self.head.endpoint is not None and self.head.endpoint.cancels
@@ -254,14 +269,19 @@ class Connection(Responding):
         if held == self._held:
             return True
         fits = self._listening.memory.change(held - self._held)
+        within = self._share is None or self._share.change(held - self._held)
         more, self._held = held > self._held, held
-        if fits or not more or self._ended or self._discarding:
+        if (fits and within) or not more or self._ended or self._discarding:
             return True
         if self.state != "receiving":
             if not self._transport.is_closing():
                 self._transport.pause_reading()
             return True
-        busy = Busy("the requests under way hold all the memory that the server gives them", retry_after=1)
+        busy: Busy | TooMany = Busy(
+            "the requests under way hold all the memory that the server gives them", retry_after=1
+        )
+        if fits:
+            busy = TooMany("the requests of this caller hold all the memory that it may have", retry_after=1)
         if self.head is None:
             self._application.unread(None, busy.code, str(busy), self.client)
             self._end_with(error(busy.code, str(busy), b"retry-after: 1\r\n"))
@@ -292,7 +312,8 @@ class Connection(Responding):
         del buffer[: end + 4]
         self._empty_lines = 0
         self.head = head = self._listening.head(raw)
-        largest = self._application.largest(head)
+        largest = self._application.largest(head, self._shown)
+        self._hold_for(self._application.share(head, self._shown))
         if head.length is None:
             self._body = Chunks(largest)
         elif head.length > largest:
@@ -304,6 +325,15 @@ class Connection(Responding):
         if head.expects and self._body is not None and not buffer:
             self._transport.write(CONTINUE)
         return True
+
+    def _hold_for(self, share: Memory | None) -> None:
+        """Count what this connection holds as the caller's whose request begins."""
+        if share is self._share:
+            return
+        for each, difference in ((self._share, -self._held), (share, self._held)):
+            if each is not None:
+                each.change(difference)
+        self._share = share
 
     def _next_body(self) -> bytes | memoryview | None:
         body = self._body
@@ -330,7 +360,7 @@ class Connection(Responding):
             listening.turns += 1
             listening.loop.call_soon(listening.end_turn)
         listening.answered += 1
-        response = self._application.respond(head, body, self.client)
+        response = self._application.respond(head, body, self.client, self._shown)
         if isinstance(response, Response):
             self.head = None
             self._send(head, response)

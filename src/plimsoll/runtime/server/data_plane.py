@@ -22,6 +22,7 @@ from plimsoll.runtime.server.administration import Administration
 from plimsoll.runtime.server.beside import Beside, Given, Result
 from plimsoll.runtime.server.catalog import Catalog, Indexed
 from plimsoll.runtime.server.counts import Counts
+from plimsoll.runtime.server.identities.callers import present
 from plimsoll.runtime.server.identities.gate import Gate
 from plimsoll.runtime.server.inference import InferenceCall, Response
 from plimsoll.runtime.server.memory import Memory
@@ -176,7 +177,7 @@ class DataPlane:
         Raises BadInput, NotFound, NotReady, Busy, TooLarge, DeadlinePassed.
         """
         served = self._begin(call)
-        with Reading(self.memory, self._deadline(call)) as reading:
+        with Reading(self.memory, self._deadline(call), self._share()) as reading:
             with self._recorded(call):
                 if call.is_long(served):
                     call.request = await self._beside.run(self._left(call), call.read_long, served, reading)
@@ -207,7 +208,11 @@ class DataPlane:
 
         `began` is a time of `time.perf_counter`.
         """
-        return Reading(self.memory, began + self.limits.seconds)
+        return Reading(self.memory, began + self.limits.seconds, self._share())
+
+    def _share(self) -> Memory | None:
+        """What the caller of the present request may hold of the memory."""
+        return self.gate.share_of(present.get()) if self.gate is not None else None
 
     async def beside(
         self, began: float, step: Callable[Given, Result], *args: Given.args, **kwargs: Given.kwargs

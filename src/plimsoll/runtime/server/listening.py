@@ -10,6 +10,7 @@ from email.utils import formatdate
 from typing import Protocol
 
 from plimsoll.runtime.server.heads import Head, read_head
+from plimsoll.runtime.server.identities.callers import Shown
 from plimsoll.runtime.server.memory import Memory
 from plimsoll.runtime.server.options import Patience
 from plimsoll.runtime.server.refusals import Refusal
@@ -32,10 +33,13 @@ class Answering(Protocol):
 
     memory: Memory
 
-    def largest(self, head: Head) -> int:
-        """Bytes of the largest body that a request with this head may have."""
+    def largest(self, head: Head, shown: Shown | None = None) -> int:
+        """Bytes of the largest body that a request with this head may have. `shown` is the client's certificate."""
 
-    def respond(self, head: Head, body: Buffer, client: str) -> Reply:
+    def share(self, head: Head, shown: Shown | None) -> Memory | None:
+        """What the sender of this head may hold of the memory; None without a limit of its own."""
+
+    def respond(self, head: Head, body: Buffer, client: str, shown: Shown | None = None) -> Reply:
         """Answer one request. Raises nothing; what is awaited may raise, and is then refused as a Defect."""
 
     def refuse(self, head: Head, refusal: Refusal, client: str) -> Response:

@@ -12,6 +12,9 @@ from msgspec import Struct
 from plimsoll.errors import TargetError
 from plimsoll.runtime.server.identities.settings import OPTION, AuthSettings, read_settings
 from plimsoll.runtime.server.service_file import Batching, ModelFile, ServiceFile, in_directory, read_service_file
+from plimsoll.runtime.server.tls.settings import OPTION as TLS_OPTION
+from plimsoll.runtime.server.tls.settings import TlsSettings
+from plimsoll.runtime.server.tls.settings import read_settings as read_tls
 
 HELP_WIDTH = 100
 """Characters of a line of `--help`."""
@@ -71,6 +74,7 @@ class Options(Struct, frozen=True, kw_only=True):
     allowed_hosts: tuple[str, ...] = ()
     only_hosts: tuple[str, ...] = ()
     auth: AuthSettings | None = None
+    tls: TlsSettings | None = None
 
 
 def from_command_line(argv: list[str] | None = None) -> Options:
@@ -78,6 +82,11 @@ def from_command_line(argv: list[str] | None = None) -> Options:
     arguments = _parser().parse_args(argv)
     scale = Scale(min=arguments.scale_min, max=max(1, arguments.scale_max, arguments.scale_min),
                   concurrency=arguments.scale_concurrency, idle=arguments.scale_idle)  # fmt: skip
+    tls = read_tls(arguments.tls) if arguments.tls else None
+    by_certificate = tls is not None and bool(tls.clients)
+    if arguments.only_host and arguments.grpc_port is not None:
+        hint = "leave out --only-host or --grpc-port: the library of gRPC tells no server which name a call is for"
+        raise TargetError("a server with --only-host does not answer gRPC", hint=hint)
     return Options(
         source=_source(arguments),
         host=arguments.host,
@@ -98,7 +107,8 @@ def from_command_line(argv: list[str] | None = None) -> Options:
         changes=arguments.changes,
         allowed_hosts=tuple(arguments.allow_host),
         only_hosts=tuple(arguments.only_host),
-        auth=read_settings(arguments.auth) if arguments.auth else None,
+        auth=read_settings(arguments.auth, by_certificate=by_certificate) if arguments.auth else None,
+        tls=tls,
     )
 
 
@@ -173,6 +183,9 @@ def _parser() -> argparse.ArgumentParser:
     )
     callers.add_argument(
         OPTION, metavar="JSON", help='who may ask: {"tokens": FILE, "jwt": {"issuer": …, "audience": …}, "limits": {…}}'
+    )
+    callers.add_argument(
+        TLS_OPTION, metavar="JSON", help='encrypt: {"certificate": FILE, "key": FILE, "clients": FILE, "revoked": FILE}'
     )
     computing = parser.add_argument_group("computing")
     computing.add_argument("--threads", type=int, default=1, help="threads of one inference, and inferences at once")

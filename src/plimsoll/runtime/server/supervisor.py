@@ -56,7 +56,8 @@ class Supervisor:
         self._workers: dict[int, WorkerProcess] = {}
         self._past = Counts()
         self._scaling = Scaling(options.scale)
-        self._asleep = Asleep(listener, self._counts)
+        guarded = options.auth is not None or bool(options.only_hosts)
+        self._asleep = Asleep(listener, self._counts, guarded=guarded)
         self._changes: dict[tuple[int, int], tuple[set[int], str]] = {}
         """Incomplete changes: by asking worker and our number, the workers that have not made it, and a problem."""
         self._asked: dict[int, int] = {}

@@ -29,6 +29,8 @@ from plimsoll.runtime.server.reporting import Reporting, counts_of_process
 
 if TYPE_CHECKING:
     from plimsoll.runtime.server.fronts.open_inference_grpc.server import GrpcServer
+    from plimsoll.runtime.server.tls.contexts import ServerTls
+    from plimsoll.runtime.server.tls.opening import Opening
 
 BACKLOG = 2048
 """Connections that the kernel holds until they are accepted."""
@@ -47,7 +49,8 @@ class Worker:
         observers = Observers([observer_from(written) for written in options.observers])
         limits = Limits(body=options.largest_body, memory=options.memory, queue=options.queue, seconds=options.seconds)
         administration = Administration(options.admin_token_file)
-        gate = gate_of(options.auth, options.admin_token_file)
+        self.tls = _tls(options)
+        gate = gate_of(options.auth, options.admin_token_file, self.tls)
         self.plane = DataPlane(catalog, observers, limits, administration, gate)
         hosts = KnownHosts(options.host, options.allowed_hosts, options.only_hosts)
         self.listening = Listening(mount(self.plane, hosts), options.patience)
@@ -106,24 +109,43 @@ class Worker:
         if reporting is None:
             self.plane.counts_of_all = self._counts
         grpc = await self._grpc()
-        server = await loop.create_server(lambda: Connection(self.listening), sock=listener, backlog=BACKLOG)
-        for connection in inherited:
-            await loop.connect_accepted_socket(lambda: Connection(self.listening), connection)
+        server = await self._listen(listener, inherited)
         self.plane.catalog.attach()
         ready(grpc.port if grpc else None)
-        checking = loop.create_task(self._check_time_limits())
-        keeping = loop.create_task(self.plane.gate.keep()) if self.plane.gate else None
+        keeping = [loop.create_task(self._check_time_limits())]
+        keeping += [loop.create_task(each.keep()) for each in (self.plane.gate, self.tls) if each is not None]
         await ending.wait()
         self.plane.ready = False
         server.close()
         if grpc:
             await grpc.stop(self.options.drain)
         await self.listening.drain(self.options.drain)
-        checking.cancel()
-        if keeping:
-            keeping.cancel()
+        for task in keeping:
+            task.cancel()
         if reporting:
             await reporting.finish()
+
+    async def _listen(
+        self, listener: socket.socket, inherited: Sequence[socket.socket]
+    ) -> asyncio.AbstractServer | Opening:
+        """Take connections, and those that are there already."""
+        loop = asyncio.get_running_loop()
+        if self.tls is not None:
+            from plimsoll.runtime.server.tls.opening import REFUSED, Opening
+
+            opening = Opening(
+                self.tls,
+                lambda trusted: Connection(self.listening, trusted),
+                lambda reason, client: self.listening.application.unread(None, REFUSED, reason, client),
+            )
+            opening.start(listener, BACKLOG)
+            for connection in inherited:
+                opening.open(connection, "")
+            return opening
+        server = await loop.create_server(lambda: Connection(self.listening), sock=listener, backlog=BACKLOG)
+        for connection in inherited:
+            await loop.connect_accepted_socket(lambda: Connection(self.listening), connection)
+        return server
 
     async def _grpc(self) -> GrpcServer | None:
         if self.options.grpc_port is None:
@@ -132,7 +154,7 @@ class Worker:
             from plimsoll.runtime.server.fronts.open_inference_grpc.server import GrpcServer
         except ImportError:
             raise MissingExtra("grpc", "answering gRPC") from None
-        return await GrpcServer.start(self.plane, self.options.host, self.options.grpc_port)
+        return await GrpcServer.start(self.plane, self.options.host, self.options.grpc_port, self.tls)
 
     async def _check_time_limits(self) -> None:
         while True:
@@ -148,3 +170,12 @@ class Worker:
 
     async def _counts(self) -> Counts:
         return counts_of_process(self.plane, self.listening)
+
+
+def _tls(options: Options) -> ServerTls | None:
+    """What connections are opened with; `None` for a server whose connections are plain. Raises TargetError."""
+    if options.tls is None:
+        return None
+    from plimsoll.runtime.server.tls.contexts import ServerTls
+
+    return ServerTls(options.tls)

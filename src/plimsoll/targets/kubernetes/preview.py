@@ -23,6 +23,7 @@ from plimsoll.runtime.pod_task import PodInput, PodTask
 from plimsoll.runtime.server.service_file import ModelFile
 from plimsoll.targets.kubernetes import names
 from plimsoll.targets.kubernetes.manifests import gang, mpi
+from plimsoll.targets.kubernetes.manifests.callers import in_pods as callers_in_pods
 from plimsoll.targets.kubernetes.manifests.claims import claim_template
 from plimsoll.targets.kubernetes.manifests.groups import ServedVersions, Watched
 from plimsoll.targets.kubernetes.manifests.models import BASE, MODEL, with_models
@@ -61,7 +62,7 @@ def preview(plan: Plan, cluster: Cluster, chosen: Mapping[str, str]) -> list[Pre
 def during_promotion(previewed: Previewed, application: str, cluster: Cluster, chosen: Mapping[str, str]) -> Previewed:
     """What a service's step makes while a promotion goes on: a second version has servers of its own."""
     step = cast("Step[Serve]", previewed.step)
-    served = _served(application, step)
+    served = _served(application, step, cluster.namespace)
     file = served.file
     first, name = file.models[0], file.models[0].name
     place = f"{MODEL}s/{_LATER}"
@@ -111,7 +112,7 @@ def _workload(application: str, step: AnyStep, cluster: Cluster, chosen: Mapping
 
 
 def _service(application: str, step: Step[Serve], cluster: Cluster, chosen: Mapping[str, str]) -> Previewed:
-    made = tuple(objects(_served(application, step), cluster, chosen))
+    made = tuple(objects(_served(application, step, cluster.namespace), cluster, chosen))
     if step.work.reference is None:
         return Previewed(step=step, objects=made)
     # What drift is judged against is made by a workload of its own.
@@ -123,7 +124,7 @@ def _service(application: str, step: Step[Serve], cluster: Cluster, chosen: Mapp
     return Previewed(step=step, objects=(*job.objects, *made), watched=(job.watched[:2],))
 
 
-def _served(application: str, step: Step[Serve]) -> ServedVersions:
+def _served(application: str, step: Step[Serve], namespace: str) -> ServedVersions:
     """What the service will serve; versions that nobody has registered yet have a number all the same."""
     work = step.work
     found: list[tuple[ModelShare, ModelFile]] = []
@@ -155,4 +156,5 @@ def _served(application: str, step: Step[Serve]) -> ServedVersions:
         latency=work.latency,
         telemetry=work.telemetry,
         watched=watched,
+        auth=callers_in_pods(work.auth, names.service(application, work.service), namespace) if work.auth else None,
     )

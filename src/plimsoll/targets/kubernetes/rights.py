@@ -52,8 +52,10 @@ WHY: Mapping[str, str] = {
     "gateways": "services are reached from outside by a gateway",
     "httproutes": "a route leads requests to servers",
     "inferencepools": "replicas of a language model are led to by what they have read",
-    "roles": "what picks a replica may read pods and pools",
-    "rolebindings": "what picks a replica may read pods and pools",
+    "roles": "what picks a replica may read pods and pools, and servers may ask what their callers may do",
+    "rolebindings": "what picks a replica may read pods and pools, and servers may ask what their callers may do",
+    "secrets": "servers know their callers by a Secret",
+    "localsubjectaccessreviews": "servers ask what their callers may do, and get that right from you",
     "deviceclasses": "accelerators are claimed of a class",
     "resourceclaimtemplates": "accelerators are claimed",
 }
@@ -128,6 +130,17 @@ def _in_namespace(
         yield from _needs(("get", "create"), "pods/portforward", namespace)
         yield from _needs(("list",), "leases", namespace, group_of(LEASES))
         yield from _needs(("get",), "pods/proxy", namespace, later=True)
+        yield from _callers(previews, namespace)
+
+
+def _callers(previews: Iterable[Previewed], namespace: str) -> Iterator[Need]:
+    """What services need that ask who calls them."""
+    asking = [auth for each in previews if isinstance(each.step.work, Serve) and (auth := each.step.work.auth)]
+    if asking:
+        yield from _needs(("get", "create", "patch"), "secrets", namespace)
+    if any(auth.kubernetes is not None for auth in asking):
+        # Nobody may give a right that they do not have.
+        yield from _needs(("create",), "localsubjectaccessreviews", namespace, "authorization.k8s.io")
 
 
 def _registry(cluster: Cluster, *, published: bool) -> Iterator[Need]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 import msgspec
 from msgspec import Struct
@@ -10,6 +10,7 @@ from msgspec import Struct
 from plimsoll.kubernetes.api import Api, ApiError, Manifest
 from plimsoll.kubernetes.cluster import Cluster
 from plimsoll.targets.kubernetes import names
+from plimsoll.targets.kubernetes.manifests.callers import secret_name
 from plimsoll.targets.kubernetes.manifests.groups import ServedVersions
 from plimsoll.targets.kubernetes.manifests.inference_pool import PICKER
 from plimsoll.targets.kubernetes.manifests.serving import PROVIDERS, RECORD, SERVED, objects
@@ -84,10 +85,26 @@ def flaws(own: OwnObjects, record: Record, cluster: Cluster, chosen: Mapping[str
     except (KeyError, IndexError):
         # Such as a gateway of a class that is gone.
         return [Flaw(sentence="the cluster no longer has what the service was made with", fatal=False)]
-    return [
+    found = [
         Flaw(sentence=problem.sentence, fatal=problem.gone and problem.manifest["kind"] in NEEDED)
         for problem in own.problems(manifests)
     ]
+    return [*found, *_without_callers(own, record.served)]
+
+
+def _without_callers(own: OwnObjects, served: ServedVersions) -> Iterator[Flaw]:
+    """What servers know their callers by and is gone: no pod starts without it. Its content is in no record."""
+    if served.auth is None:
+        return
+    secret = _plain("Secret", secret_name(served))
+    try:
+        there = own.find(secret) is not None
+    except ApiError as error:
+        if error.status != 403:
+            raise
+        there = True
+    if not there:
+        yield Flaw(sentence=f"Secret {secret_name(served)} is gone", fatal=False)
 
 
 def unreachable(api: Api, application: str, cluster: Cluster, chosen: Mapping[str, str]) -> dict[str, str]:

@@ -28,7 +28,8 @@ def open_local_service(state: StateDirectory, file: ApplicationFile, service: st
     up = running_services(state).get(service)
     if up is not None:
         names = SERVICES.of(file.application)[service].hosts
-        yield CalledService(url=up.url, model=up.model, host=next(iter(names), ""))
+        host = next(iter(names), "")
+        yield CalledService(url=up.url, model=up.model, host=host, certificate=up.certificate)
         return
     part = SERVICES.of(file.application)[service]
     is_own = part.run is not None or bool(part.pipeline) or part.llm is not None or part.assistant is not None

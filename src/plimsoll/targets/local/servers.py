@@ -21,6 +21,8 @@ from plimsoll.kinds.service_settings import Scale
 from plimsoll.runtime.server.admin_token import make_token_file
 from plimsoll.runtime.server.identities.settings import OPTION, AuthSettings
 from plimsoll.runtime.server.service_file import ModelFile, ServiceFile
+from plimsoll.runtime.server.tls.settings import OPTION as TLS_OPTION
+from plimsoll.runtime.server.tls.settings import TlsSettings
 from plimsoll.state.directory import StateDirectory
 from plimsoll.state.logs import last_log_line
 from plimsoll.targets.local.commands import base_environment
@@ -56,6 +58,8 @@ class RunningService(Struct, frozen=True, kw_only=True):
     run: str
     service_file: str = ""
     identity: str = ""
+    certificate: str = ""
+    """The file of the certificate of a server whose connections are encrypted."""
 
 
 class Server:
@@ -70,8 +74,12 @@ class Server:
         log: Path,
         token_file: Path | None = None,
         name_of_host: str = "",
+        certificate: str = "",
     ) -> None:
-        """`token_file` has what opens a server that asks who calls it, `name_of_host` is a name that it goes by."""
+        """`token_file` has what opens a server that asks who calls it, `name_of_host` is a name that it goes by.
+
+        `certificate` is the file of the one that it shows.
+        """
         self.process = process
         self.ready_file = ready_file
         self.service_file = service_file
@@ -79,6 +87,7 @@ class Server:
         self.log = log
         self.token_file = token_file
         self.name_of_host = name_of_host
+        self.certificate = certificate
         self.url = ""
 
     def wait_until_ready(self, stopped: Callable[[], bool] = lambda: False, limit: float = READY_LIMIT) -> str:
@@ -107,7 +116,7 @@ class Server:
         from plimsoll.runtime.inference_check import check_inference
 
         token = self.token_file.read_text().strip() if self.token_file is not None else ""
-        with calling_as(token, self.name_of_host):
+        with calling_as(token, self.name_of_host, self.certificate):
             if work.llm is not None:
                 from plimsoll.runtime.llm_check import check_llm
 
@@ -140,6 +149,7 @@ def start_server(
     token_file: Path | None = None,
     changes: Path | None = None,
     auth: AuthSettings | None = None,
+    tls: TlsSettings | None = None,
     hosts: Sequence[str] = (),
     host: str = LOOPBACK,
     port: int = 0,
@@ -168,6 +178,8 @@ def start_server(
         argv += ["--admin-token-file", str(token_file)]
     if auth is not None:
         argv += [OPTION, msgspec.json.encode(auth).decode()]
+    if tls is not None:
+        argv += [TLS_OPTION, msgspec.json.encode(tls).decode()]
     for name in hosts:
         argv += ["--only-host", name]
     if changes is not None:
@@ -183,7 +195,17 @@ def start_server(
         mark=mark,
         on_end=ends.put,
     )
-    return Server(process, ready_file, service_file, ends, log, token_file if auth else None, next(iter(hosts), ""))
+    asks = auth is not None or (tls is not None and bool(tls.clients))
+    return Server(
+        process,
+        ready_file,
+        service_file,
+        ends,
+        log,
+        token_file if asks else None,
+        next(iter(hosts), ""),
+        tls.certificate if tls is not None else "",
+    )
 
 
 def changes_of(state: StateDirectory, model: str) -> Path | None:
@@ -216,6 +238,7 @@ def service_of(server: Server, name: str, *, model: str, version: str, run: str)
         run=run,
         service_file=str(server.service_file),
         identity=identity(server.process.pid),
+        certificate=server.certificate,
     )
 
 

@@ -13,7 +13,7 @@ from plimsoll import __version__
 from plimsoll.application.loading import ApplicationFile
 from plimsoll.errors import FileError, TargetError
 from plimsoll.kinds.assistant import ASKS_SERVICES
-from plimsoll.kinds.serve import engine_feature
+from plimsoll.kinds.serve import CLUSTER_CALLERS, engine_feature
 from plimsoll.llms.engines import ENGINES
 from plimsoll.planning.facts import TargetFacts
 from plimsoll.state.directory import LOCAL, StateDirectory
@@ -64,6 +64,7 @@ LACKS = {
     RIGHTS.name: "there are none to grant",
     SCHEDULE.name: "cron does, see docs/running.md",
     ASKS_SERVICES: "a service there has all that it answers by",
+    CLUSTER_CALLERS: "no cluster is there to ask",
     **{engine_feature(name): "it runs in containers of its own" for name, engine in ENGINES.items() if not engine.here},
 }
 

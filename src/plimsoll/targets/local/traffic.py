@@ -149,9 +149,13 @@ class LocalTraffic:
                     )
                 time.sleep(POLL_INTERVAL)
 
+    def _calling(self) -> contextlib.AbstractContextManager[None]:
+        """Call as who owns the service, where it asks its callers."""
+        return client.calling_as(self._state.token(self._up.name), certificate=self._up.certificate)
+
     def _wake(self) -> None:
         """Have a service that scales to zero start a server, which alone can load a version."""
-        with contextlib.suppress(RequestError), client.calling_as(self._state.token(self._up.name)):
+        with contextlib.suppress(RequestError), self._calling():
             client.metadata(self._up.url, self._up.model)
 
     def weigh(self, old: str, new: str, weight: int) -> None:
@@ -172,8 +176,7 @@ class LocalTraffic:
         return self._counted()
 
     def _counted(self) -> Mapping[str, VersionCounts]:
-        """As who owns the service, where it asks its callers."""
-        with client.calling_as(self._state.token(self._up.name)):
+        with self._calling():
             return counts_at(self._up.url, self._up.model)
 
     def settle(self, old: str, new: str) -> None:

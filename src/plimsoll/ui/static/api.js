@@ -1,5 +1,7 @@
 // Talks to the server: the token comes in the address once and stays in this origin's storage, never in a cookie.
 const KEY = "plimsoll-token";
+// A server that knows several people has them log in, and its cookie is for no script.
+export const LOGS_IN = "login" in document.documentElement.dataset;
 
 export function takeToken() {
   const found = /^#token=([\w-]+)(.*)$/.exec(location.hash);
@@ -7,7 +9,7 @@ export function takeToken() {
     localStorage.setItem(KEY, found[1]);
     history.replaceState(null, "", `${location.pathname}#/${found[2].replace(/^[#&/]+/, "")}`);
   }
-  return localStorage.getItem(KEY) !== null;
+  return LOGS_IN || localStorage.getItem(KEY) !== null;
 }
 
 class Refused extends Error {
@@ -20,13 +22,15 @@ class Refused extends Error {
 
 async function ask(path, options) {
   let answer;
-  const headers = { authorization: `Bearer ${localStorage.getItem(KEY) || ""}`, ...(options.headers || {}) };
+  const own = LOGS_IN ? {} : { authorization: `Bearer ${localStorage.getItem(KEY) || ""}` };
+  const headers = { ...own, ...(options.headers || {}) };
   try {
-    answer = await fetch(path, { ...options, headers, cache: "no-store", credentials: "omit" });
+    answer = await fetch(path, { ...options, headers, cache: "no-store", credentials: LOGS_IN ? "same-origin" : "omit" });
   } catch (error) {
     if (error.name === "AbortError") throw error;
     throw new Refused(0, { message: "the server does not answer", hint: "start it again with plimsoll ui, and open the address that it prints" });
   }
+  if (answer.status === 401 && LOGS_IN) location.assign("/login");
   if (!answer.ok) {
     let told = { message: `the server answered ${answer.status}` };
     try { told = (await answer.json()).error; } catch { /* it is no JSON: the status has to do */ }

@@ -1,6 +1,6 @@
 // The frame of the page: addresses, rooms, keys, theme, and the stream of events.
 import { actTold, listActs } from "./acts.js";
-import { address, events, get, takeToken } from "./api.js";
+import { LOGS_IN, address, events, get, takeToken } from "./api.js";
 import { h, problem, replace } from "./dom.js";
 import { runsView } from "./runs.js";
 import { parse, started } from "./start.js";
@@ -192,7 +192,14 @@ window.addEventListener("hashchange", () => {
   show();
 });
 
+function offerLogout() {
+  const out = h("button", { type: "button" }, "Log out");
+  out.addEventListener("click", () => fetch("/logout", { method: "POST", credentials: "same-origin" }).finally(() => location.assign("/login")));
+  document.getElementById("keys").after(out);
+}
+
 async function begin() {
+  if (LOGS_IN) offerLogout();
   theme(localStorage.getItem("plimsoll-theme") || "");
   if (!started) {
     replace(main, problem({ told: { message: "the address has no token", hint: "open the address that plimsoll ui printed" } }));

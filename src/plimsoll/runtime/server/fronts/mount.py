@@ -11,12 +11,13 @@ from plimsoll.runtime.server.fronts.front import HttpFront, constant
 from plimsoll.runtime.server.fronts.pages import Pages
 from plimsoll.runtime.server.heads import BadHead, Endpoint, Head
 from plimsoll.runtime.server.hosts import KnownHosts
-from plimsoll.runtime.server.identities.callers import KeysNeeded
+from plimsoll.runtime.server.identities.callers import KeysNeeded, Shown
 from plimsoll.runtime.server.identities.gate import Gate
 from plimsoll.runtime.server.identities.limits import Place
 from plimsoll.runtime.server.identities.places import until_left
+from plimsoll.runtime.server.memory import Memory
 from plimsoll.runtime.server.recording import OK
-from plimsoll.runtime.server.refusals import GONE, Busy, NotReady, Refusal, TooLarge, Unauthenticated, defect
+from plimsoll.runtime.server.refusals import GONE, Busy, NotReady, Refusal, TooLarge, TooMany, Unauthenticated, defect
 from plimsoll.runtime.server.responses import Buffer, Reply, Response, Stream, error
 from plimsoll.runtime.server.served import Served
 
@@ -39,7 +40,7 @@ class Mount:
         self._fronts = tuple(fronts)
         self._pages = Pages(plane, errors=self._fronts[0])
 
-    def respond(self, head: Head, body: Buffer, client: str) -> Reply:
+    def respond(self, head: Head, body: Buffer, client: str, shown: Shown | None = None) -> Reply:
         """Answer one request, at once where that is possible."""
         endpoint = head.endpoint
         try:
@@ -48,7 +49,7 @@ class Mount:
             gate = self._plane.gate
             if gate is None:
                 return self._answered(endpoint, head, body, client)
-            return self._guarded(gate, endpoint, head, body, client)
+            return self._guarded(gate, endpoint, head, body, client, shown)
         except Exception:  # noqa: BLE001 - a defect ends neither the connection nor the requests of others
             return self.refuse(head, defect(), client)
 
@@ -62,10 +63,12 @@ class Mount:
             return reply
         return self._recorded(reply, endpoint, head, client)
 
-    def _guarded(self, gate: Gate, endpoint: Endpoint, head: Head, body: Buffer, client: str) -> Reply:
+    def _guarded(
+        self, gate: Gate, endpoint: Endpoint, head: Head, body: Buffer, client: str, shown: Shown | None
+    ) -> Reply:
         """The answer for a caller who may have it."""
         try:
-            place = gate.enter(head.headers, endpoint.role, len(body))
+            place = gate.enter(head.headers, endpoint.role, len(body), shown)
         except KeysNeeded:
             return self._after_keys(gate, endpoint, head, body, client)
         except Refusal as refusal:
@@ -105,10 +108,10 @@ class Mount:
     def refuse(self, head: Head, refusal: Refusal, client: str) -> Response:
         """The response to a refused request, in the shape of the front that its path belongs to."""
         endpoint = head.endpoint or self._find(head)
-        if endpoint.model and isinstance(refusal, TooLarge | Busy):
+        if endpoint.model and isinstance(refusal, TooLarge | Busy | TooMany):
             # The front never sees these.
             self._plane.refused_before(endpoint.model, head.headers, client, refusal)
-        elif isinstance(refusal, TooLarge | Busy) or not endpoint.recorded:
+        elif isinstance(refusal, TooLarge | Busy | TooMany) or not endpoint.recorded:
             self._plane.called(_call(head), head.headers, client, refusal.code, str(refusal))
         return endpoint.errors.refused(refusal)
 
@@ -134,21 +137,27 @@ class Mount:
         if not endpoint.probe or status not in {OK, NotReady.code}:
             self._plane.called(_call(head), head.headers, client, status, began=began)
 
-    def largest(self, head: Head) -> int:
+    def share(self, head: Head, shown: Shown | None) -> Memory | None:
+        """What the caller may hold of the memory, where callers have limits of their own."""
+        return self._plane.gate.share(head.headers, shown) if self._plane.gate is not None else None
+
+    def largest(self, head: Head, shown: Shown | None = None) -> int:
         """The limit of a request for inferences, which have tensors; less for all others."""
         endpoint = head.endpoint or self._find(head)
         if head.length is None or head.length > LARGEST_OF_OTHERS:
-            self._require_known(head, endpoint)
+            self._require_known(head, endpoint, shown)
+        share = self.share(head, shown)
+        most = self._largest if share is None else min(self._largest, share.limit)
         if endpoint.largest is not None:
-            return min(self._largest, endpoint.largest)
-        return self._largest if endpoint.model else min(self._largest, LARGEST_OF_OTHERS)
+            return min(most, endpoint.largest)
+        return most if endpoint.model else min(most, LARGEST_OF_OTHERS)
 
-    def _require_known(self, head: Head, endpoint: Endpoint) -> None:
+    def _require_known(self, head: Head, endpoint: Endpoint, shown: Shown | None) -> None:
         """Raise BadHead for a long body of a stranger, which is not received first."""
         if self._plane.gate is None or endpoint.role is None:
             return
         try:
-            self._plane.gate.caller(head.headers)
+            self._plane.gate.caller(head.headers, shown)
         except KeysNeeded:
             return
         except Refusal as refusal:

@@ -19,8 +19,8 @@ ADMINISTRATOR = Caller("admin-token", frozenset({"admin"}))
 class Bearers(Protocol):
     """Knows the callers of one kind of token."""
 
-    async def fetch(self) -> None:
-        """Fetch what may have changed elsewhere."""
+    async def fetch(self, token: str) -> None:
+        """Fetch what says whose a token is, after KeysNeeded. Raises Refusal when that cannot be had now."""
 
     def caller(self, token: str) -> Caller | None:
         """Whose token it is; `None` when it is not of this kind.
@@ -35,7 +35,7 @@ class Bearers(Protocol):
 class _OfFile:
     """Tokens of a file of this machine, for which nothing is fetched."""
 
-    async def fetch(self) -> None:
+    async def fetch(self, token: str) -> None:
         """Nothing."""
 
 

@@ -22,6 +22,13 @@ class Caller(Struct, frozen=True, gc=False):
         return role in self.roles or "admin" in self.roles
 
 
+class Shown(Struct, frozen=True, gc=False):
+    """A certificate that a connection was opened with, and the number of the authorities that it was known by."""
+
+    der: bytes
+    trusted: int = 0
+
+
 class KeysNeeded(Exception):
     """The key of a token is not known; its issuer may have made it since its keys were fetched last."""
 

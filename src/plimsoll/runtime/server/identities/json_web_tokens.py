@@ -74,7 +74,7 @@ class JwtBearers:
         """Take the issuer's present keys."""
         self._keys.look()
 
-    async def fetch(self) -> None:
+    async def fetch(self, token: str) -> None:
         """Fetch the issuer's keys again, unless that was done just now."""
         await self._keys.fetch()
 

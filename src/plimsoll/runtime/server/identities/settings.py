@@ -10,6 +10,8 @@ from msgspec import Struct
 
 from plimsoll.decoding import UNREADABLE, decodable
 from plimsoll.errors import TargetError
+from plimsoll.runtime.server.identities.callers import Role
+from plimsoll.runtime.server.identities.cluster_settings import ClusterSettings
 
 ALGORITHMS = ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA")
 """Algorithms of signatures by private keys. None of them is by a secret that both sides know."""
@@ -33,24 +35,35 @@ class JwtSettings(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class CallerLimits(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """What one caller may ask of one process: requests and bytes in a second, and requests at once. 0: no limit."""
+    """What one caller may ask of one process: requests and bytes in a second, and requests at once. 0: no limit.
+
+    `memory` is in bytes of all its requests under way.
+    """
 
     rate: float = 0.0
     concurrent: int = 0
     bytes: float = 0.0
+    memory: int = 0
 
     @property
     def any(self) -> bool:
-        """Whether there is a limit."""
+        """Whether there is a limit on what it sends."""
         return bool(self.rate or self.concurrent or self.bytes)
 
 
 @decodable
 class AuthSettings(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """How callers prove who they are. `tokens` is the file with the digests of bearer tokens."""
+    """How callers prove who they are. `tokens` is the file with the digests of bearer tokens.
+
+    `certificates` are roles by the names in the certificates that callers show. `anybody` are roles that nobody is
+    asked for, where something else says who reaches them.
+    """
 
     tokens: str = ""
     jwt: JwtSettings | None = None
+    certificates: dict[str, tuple[Role, ...]] = {}
+    kubernetes: ClusterSettings | None = None
+    anybody: tuple[Role, ...] = ()
     limits: CallerLimits = CallerLimits()
 
 
@@ -63,14 +76,20 @@ def in_directory(settings: AuthSettings, directory: Path) -> AuthSettings:
     return msgspec.structs.replace(settings, tokens=tokens, jwt=jwt)
 
 
-def read_settings(text: str) -> AuthSettings:
-    """The settings in the option's JSON. Raises TargetError."""
+def read_settings(text: str, *, by_certificate: bool = False) -> AuthSettings:
+    """The settings in the option's JSON, for a server that may know its callers by their certificates.
+
+    Raises TargetError.
+    """
     try:
         settings = msgspec.json.decode(text, type=AuthSettings)
     except UNREADABLE as problem:
         raise TargetError(f"{OPTION} is not what a server takes: {problem}") from problem
-    if not settings.tokens and settings.jwt is None:
+    named = settings.tokens or settings.jwt is not None or settings.kubernetes is not None
+    if not named and not by_certificate:
         raise TargetError(f"{OPTION} names neither tokens nor jwt", hint='such as {"tokens": "tokens.json"}')
+    if settings.certificates and not by_certificate:
+        raise TargetError(f"{OPTION} names certificates, and --tls no authority of theirs in clients")
     if settings.jwt is not None and (wrong := jwt_problem(settings.jwt)):
         raise TargetError(f"{OPTION}: {wrong}")
     return settings

@@ -5,10 +5,11 @@ A token is 256 random bits, so that a plain SHA-256 of it cannot be searched for
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import secrets
 import stat
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
@@ -19,12 +20,15 @@ from msgspec import Meta, Struct
 from plimsoll.decoding import UNREADABLE, decodable
 from plimsoll.errors import TargetError
 from plimsoll.files import replace_file
+from plimsoll.locks import locked_file
 from plimsoll.runtime.server.identities.callers import Role
 
 PREFIX = "plimsoll_"
 """What every token begins with, so that scanners for secrets find one that was committed."""
 LARGEST = 4 << 20
 """Bytes of a file, about 20,000 tokens."""
+PATIENCE = 20.0
+"""Seconds for which another's change of the file is waited for."""
 
 TokenName = Annotated[str, Meta(pattern=r"^[A-Za-z0-9]([A-Za-z0-9._@-]{0,126}[A-Za-z0-9])?$")]
 
@@ -92,10 +96,6 @@ def _check(found: TokenFile, path: Path) -> None:
 
 def create(path: Path, name: str, roles: Sequence[Role], expires: datetime | None) -> str:
     """Add a token to a file, which is made when there is none; gives the token. Raises TargetError."""
-    found = read_token_file(path).tokens if path.exists() else ()
-    if any(token.name == name for token in found):
-        hint = f"choose another name, or revoke it first: plimsoll token revoke {name} --file {path}"
-        raise TargetError(f"there is a token '{name}' already", where=str(path), hint=hint)
     secret = PREFIX + secrets.token_urlsafe(32)
     now = datetime.now(UTC).replace(microsecond=0)
     try:
@@ -105,18 +105,42 @@ def create(path: Path, name: str, roles: Sequence[Role], expires: datetime | Non
     except msgspec.ValidationError as problem:
         hint = "letters, digits and . _ @ - inside, at most 128"
         raise TargetError(f"a token cannot be called '{name[:128]}'", hint=hint) from problem
-    _write(path, (*found, token))
+    with _changing(path):
+        found = read_token_file(path).tokens if path.exists() else ()
+        if any(each.name == name for each in found):
+            hint = f"choose another name, or revoke it first: plimsoll token revoke {name} --file {path}"
+            raise TargetError(f"there is a token '{name}' already", where=str(path), hint=hint)
+        _write(path, (*found, token))
     return secret
 
 
 def revoke(path: Path, name: str) -> None:
     """Take a token out of a file. Raises TargetError when there is none of this name."""
-    found = read_token_file(path).tokens
-    left = tuple(token for token in found if token.name != name)
-    if len(left) == len(found):
-        hint = f"its tokens are: {', '.join(token.name for token in found[:20]) or 'none'}"
-        raise TargetError(f"there is no token '{name}'", where=str(path), hint=hint)
-    _write(path, left)
+    # A file that is not there gets no lock beside it either.
+    read_token_file(path)
+    with _changing(path):
+        found = read_token_file(path).tokens
+        left = tuple(token for token in found if token.name != name)
+        if len(left) == len(found):
+            hint = f"its tokens are: {', '.join(token.name for token in found[:20]) or 'none'}"
+            raise TargetError(f"there is no token '{name}'", where=str(path), hint=hint)
+        _write(path, left)
+
+
+@contextlib.contextmanager
+def _changing(path: Path) -> Iterator[None]:
+    """Keep all others from changing the file: of two who read it first, one would lose the other's token."""
+    lock = path.with_name(f".{path.name}.lock")
+    with contextlib.ExitStack() as held:
+        try:
+            locked = held.enter_context(locked_file(lock, limit=PATIENCE))
+        except OSError as error:
+            raise TargetError(f"the tokens cannot be written: {error.strerror}", where=str(path)) from error
+        if not locked:
+            hint = "try again, or see who has it open: lsof"
+            message = f"another has changed the tokens for more than {PATIENCE:g} s"
+            raise TargetError(message, where=str(lock), hint=hint)
+        yield
 
 
 def _write(path: Path, tokens: tuple[Token, ...]) -> None:

@@ -12,6 +12,7 @@ from plimsoll.decoding import decodable
 from plimsoll.kinds.service_settings import Scale, Telemetry
 from plimsoll.llms.engines.engine import Container
 from plimsoll.planning.steps import WorkerResources
+from plimsoll.runtime.server.identities.settings import AuthSettings
 from plimsoll.runtime.server.service_file import ServiceFile
 from plimsoll.runtime.server.traffic import Share as TrafficShare
 from plimsoll.targets.kubernetes import names
@@ -34,7 +35,8 @@ class ServedVersions(Struct, frozen=True, kw_only=True):
 
     `latency` is the promised 99th percentile in seconds. `watched` are versions by their number. `name` is what its
     objects are called, empty for the name that goes without saying. `architectures` are those of the image. `engine` is
-    a container beside the server that computes for it. `asks` is a service of the application that it asks.
+    a container beside the server that computes for it. `asks` is a service of the application that it asks. `auth` is
+    how its servers know their callers, by files in their pods.
     """
 
     application: str
@@ -52,6 +54,7 @@ class ServedVersions(Struct, frozen=True, kw_only=True):
     name: str = ""
     engine: Container | None = None
     asks: str = ""
+    auth: AuthSettings | None = None
 
     @property
     def objects_name(self) -> str:

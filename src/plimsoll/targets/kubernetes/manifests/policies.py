@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 from plimsoll.kubernetes.api import Manifest
 from plimsoll.kubernetes.cluster import Cluster
 from plimsoll.targets.kubernetes import names
+from plimsoll.targets.kubernetes.manifests.callers import reached_ports
 from plimsoll.targets.kubernetes.manifests.gang import Workload
 from plimsoll.targets.kubernetes.manifests.groups import PORT, ServedVersions
 
@@ -69,6 +70,8 @@ def _reached(own: Manifest, served: ServedVersions, *, held: bool) -> Iterator[M
         yield from _endpoints(served)
     if served.telemetry.traces:
         yield {"ports": _ports(TRACES)}
+    if ports := reached_ports(served):
+        yield {"ports": _ports(ports)}
 
 
 def _endpoints(served: ServedVersions) -> Iterator[Manifest]:

@@ -11,6 +11,7 @@ from plimsoll.kubernetes.api import Manifest
 from plimsoll.kubernetes.cluster import Cluster
 from plimsoll.runtime.pod_task import WORK
 from plimsoll.targets.kubernetes import names
+from plimsoll.targets.kubernetes.manifests import callers
 from plimsoll.targets.kubernetes.manifests.claims import claim_template
 from plimsoll.targets.kubernetes.manifests.engines import (
     BESIDE_ENGINE,
@@ -71,6 +72,7 @@ def objects(served: ServedVersions, cluster: Cluster, chosen: Mapping[str, str])
         service_policy(name, labels, served, cluster, held=by_activator(served.scale, chosen)),
         _budget(name, labels),
     ]
+    found += callers.rights_to_ask(served, labels)
     found += claim_template(served.application, served.resources, cluster)
     found.append(served_record(name, labels, served, chosen))
     for each in groups:
@@ -169,7 +171,7 @@ def deployment(group: Group, cluster: Cluster, told: str, *, annotated: bool = F
     pod: Manifest = {
         "metadata": {"labels": labels, "annotations": scraped},
         "spec": {
-            "serviceAccountName": served.application,
+            "serviceAccountName": callers.account_of(served),
             "automountServiceAccountToken": False,
             "enableServiceLinks": False,
             "terminationGracePeriodSeconds": _drain(served) + WITHDRAWN + 5,
@@ -181,6 +183,7 @@ def deployment(group: Group, cluster: Cluster, told: str, *, annotated: bool = F
                 *engine_volumes(served),
                 {"name": "told", "configMap": {"name": told}},
                 {"name": "admin", "secret": {"secretName": ADMIN_SECRET, "optional": True}},
+                *callers.volumes(served),
                 authorities_volume(),
             ],
             "topologySpreadConstraints": [_spread(labels)],
@@ -222,6 +225,7 @@ def _server(served: ServedVersions, resources: Manifest) -> Manifest:
             *("python", *_isolated(served), "-m", "plimsoll.runtime.server", "--service", f"{TOLD}/service.json"),
             *("--host", "0.0.0.0", "--port", str(PORT), "--threads", str(threads), "--drain", str(_drain(served))),  # noqa: S104
             *("--admin-token-file", f"{ADMIN}/token"),
+            *callers.words(served),
             *watching(served),
         ],
         "ports": [{"name": "http", "containerPort": PORT, "protocol": "TCP"}],
@@ -243,6 +247,7 @@ def _server(served: ServedVersions, resources: Manifest) -> Manifest:
             {"name": "tmp", "mountPath": "/tmp"},  # noqa: S108  # in a container
             {"name": "told", "mountPath": TOLD, "readOnly": True},
             {"name": "admin", "mountPath": ADMIN, "readOnly": True},
+            *callers.mounts(served),
         ],
     }
 

@@ -20,6 +20,7 @@ from plimsoll.kubernetes.port_forward import to_service
 from plimsoll.llms.engines.engine import Container
 from plimsoll.planning.steps import Step
 from plimsoll.registry.versions import ModelVersion
+from plimsoll.runtime.client import calling_as
 from plimsoll.runtime.inference_check import Checked, check_inference
 from plimsoll.runtime.llm_check import check_llm
 from plimsoll.runtime.server.service_file import ModelFile, ServiceFile
@@ -30,12 +31,14 @@ from plimsoll.targets.kubernetes.assistants import in_pods as assistant_in_pods
 from plimsoll.targets.kubernetes.attempt import ClusterAttempt, ClusterContext
 from plimsoll.targets.kubernetes.llms import container_of, places
 from plimsoll.targets.kubernetes.llms import in_pods as llm_in_pods
+from plimsoll.targets.kubernetes.manifests.callers import in_pods as callers_in_pods
 from plimsoll.targets.kubernetes.manifests.groups import ServedVersions
 from plimsoll.targets.kubernetes.manifests.models import MODEL
 from plimsoll.targets.kubernetes.manifests.serving import objects
 from plimsoll.targets.kubernetes.own_code import alone, commands_of, in_pods, pipeline_models
 from plimsoll.targets.kubernetes.promotion_lease import PromotionLease
 from plimsoll.targets.kubernetes.standing import flaws, records, service_name
+from plimsoll.targets.kubernetes.work.callers import bring_callers, require_judged, run_token
 from plimsoll.targets.kubernetes.work.cutover import remove_obsolete
 from plimsoll.targets.kubernetes.work.references import Referenced, make_references, watched
 from plimsoll.targets.kubernetes.work.register import pushed, version_of
@@ -62,13 +65,15 @@ def serve(attempt: ClusterAttempt[Serve]) -> Progress:
     PromotionLease(context.api, context.application, context.namespace, served.objects_name).require_none()
     began = time.monotonic()
     manifests = objects(served, context.cluster, context.chosen)
+    token = bring_callers(context, work, served, manifests)
     unready = yield from _recorded(attempt, roll_out(context, step.key, manifests, attempt.stopping))
     if unready is not None:
         return unready
     ready = time.monotonic() - began
     name = served.objects_name
     with to_service(context.api, context.namespace, name) as address:
-        answered = _proven(f"http://{address}", work, served.file.models[0].name)
+        answered = _proven(f"http://{address}", work, served.file.models[0].name, token)
+        require_judged(f"http://{address}", work, served.file.models[0].name)
     if removed := remove_obsolete(context, served.service, manifests, attempt.stopping):
         yield attempt.seen(Waiting(attempt=attempt.number, reason=f"{removed} objects of before are removed"))
     result = ServeResult(
@@ -97,7 +102,8 @@ def standing(step: Step[Serve], context: ClusterContext) -> ServeResult | None:
     name = record.objects_name
     try:
         with to_service(context.api, context.namespace, name) as address:
-            answered = _proven(f"http://{address}", work, record.file.models[0].name)
+            token = run_token(context.own, record)
+            answered = _proven(f"http://{address}", work, record.file.models[0].name, token)
     except PlimsollError:
         # The other run has its servers up, and is still at what leads to them.
         return None
@@ -114,11 +120,12 @@ def standing(step: Step[Serve], context: ClusterContext) -> ServeResult | None:
     return result
 
 
-def _proven(url: str, work: Serve, name: str) -> Checked:
+def _proven(url: str, work: Serve, name: str, token: str) -> Checked:
     """A real request to the service. Raises PlimsollError when it does not answer as it should."""
-    if work.llm is not None:
-        return check_llm(url, name)
-    return check_inference(url, name, to_builtins(work.sample))
+    with calling_as(token):
+        if work.llm is not None:
+            return check_llm(url, name)
+        return check_inference(url, name, to_builtins(work.sample))
 
 
 def _recorded(attempt: ClusterAttempt[Serve], waits: Waits) -> Generator[Observation, None, AttemptOutcome | None]:
@@ -156,6 +163,7 @@ def served_of(step: Step[Serve], context: ClusterContext) -> ServedVersions:
         telemetry=work.telemetry,
         engine=what.engine,
         asks=work.assistant.llm_service if work.assistant is not None else "",
+        auth=callers_in_pods(work.auth, name, context.namespace) if work.auth is not None else None,
         watched=watched(step, work.reference, _referenced(step, context), context) if work.reference else {},
     )
 
@@ -257,6 +265,8 @@ def _image(step: Step[Serve], versions: Iterable[ModelVersion], context: Cluster
     extras = [extra for extra, is_wanted in wanted.items() if is_wanted]
     if work.assistant is not None or work.model.startswith(PREFIX):
         extras.append("retrieval")
+    if work.auth is not None and work.auth.jwt is not None:
+        extras.append("jwt")
     if work.assistant is not None and work.assistant.llm_service:
         return context.images.runtime(*extras)
     if work.llm is not None:

@@ -18,6 +18,7 @@ from plimsoll.errors import PlimsollError, TargetError
 from plimsoll.files import replace_file
 from plimsoll.runtime.server.identities.settings import in_directory
 from plimsoll.runtime.server.service_file import ServiceFile, read_service_file
+from plimsoll.runtime.server.tls.settings import in_directory as tls_in_directory
 from plimsoll.state.logs import last_log_line
 from plimsoll.targets.local.commands import base_environment
 from plimsoll.targets.local.keeper.records import FAILED, STARTING, UP, KeeperPlace, ServiceState, WantedService
@@ -145,6 +146,7 @@ class ServiceKeeper:
             token_file=place.state.token_file(self.name),
             changes=changes_of(place.state, work.searched),
             auth=in_directory(work.auth, place.state.application.absolute()) if work.auth else None,
+            tls=tls_in_directory(work.tls, place.state.application.absolute()) if work.tls else None,
             hosts=work.hosts,
             host=work.host,
             port=port,

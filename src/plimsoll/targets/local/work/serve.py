@@ -18,6 +18,7 @@ from plimsoll.planning.steps import Step
 from plimsoll.runtime.outputs import files_in
 from plimsoll.runtime.server.identities.settings import in_directory
 from plimsoll.runtime.server.service_file import ModelFile, ServiceFile
+from plimsoll.runtime.server.tls.settings import in_directory as tls_in_directory
 from plimsoll.state.directory import StateDirectory
 from plimsoll.targets.attempt import Progress, done, failed
 from plimsoll.targets.local.assistants import assistant_service
@@ -111,6 +112,7 @@ def _started(
             context.state, work, versions, service, references, attempt.directory if up is not None else None
         ),
         auth=in_directory(work.auth, context.directory.absolute()) if watch and work.auth else None,
+        tls=tls_in_directory(work.tls, context.directory.absolute()) if watch and work.tls else None,
         hosts=work.hosts if watch else (),
         host=work.host if watch else LOOPBACK,
         port=work.port if watch else 0,

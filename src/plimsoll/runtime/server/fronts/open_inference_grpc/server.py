@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING
 
 import grpc
 
@@ -22,7 +23,7 @@ from plimsoll.runtime.server.fronts.open_inference_grpc.calls import (
 )
 from plimsoll.runtime.server.fronts.open_inference_grpc.messages import Message
 from plimsoll.runtime.server.fronts.open_inference_grpc.standard import Standard
-from plimsoll.runtime.server.identities.callers import Role
+from plimsoll.runtime.server.identities.callers import Role, Shown, present
 from plimsoll.runtime.server.protocol import SERVICE
 from plimsoll.runtime.server.refusals import (
     BadInput,
@@ -40,6 +41,9 @@ from plimsoll.runtime.server.refusals import (
     Unauthenticated,
     Unservable,
 )
+
+if TYPE_CHECKING:
+    from plimsoll.runtime.server.tls.contexts import ServerTls
 
 STATUSES: dict[type[Refusal], grpc.StatusCode] = {
     BadInput: grpc.StatusCode.INVALID_ARGUMENT,
@@ -78,16 +82,17 @@ class GrpcServer:
         self.port = port
 
     @classmethod
-    async def start(cls, plane: DataPlane, host: str, port: int) -> GrpcServer:
+    async def start(cls, plane: DataPlane, host: str, port: int, tls: ServerTls | None = None) -> GrpcServer:
         """Take the port and answer; port 0 takes a free one. Raises TargetError when the port is taken."""
         largest = plane.limits.body
         options = [("grpc.max_receive_message_length", largest), ("grpc.max_send_message_length", -1)]
         options += [("grpc.max_concurrent_streams", STREAMS), ("grpc.max_connection_idle_ms", IDLE_MILLISECONDS)]
         server = grpc.aio.server(options=[*options, ("grpc.so_reuseport", 0)])
-        server.add_generic_rpc_handlers((_handler(plane, Arrivals(plane.limits)),))
+        server.add_generic_rpc_handlers((_handler(plane, Arrivals(plane.limits), tls),))
         standard = Standard(server)
         try:
-            taken = server.add_insecure_port(f"{host}:{port}")
+            where = f"{host}:{port}"
+            taken = server.add_insecure_port(where) if tls is None else server.add_secure_port(where, credentials(tls))
         except RuntimeError as error:
             raise TargetError("the gRPC port cannot be taken", where=f"{host}:{port}", hint="name another") from error
         await server.start()
@@ -99,14 +104,16 @@ class GrpcServer:
         await self._server.stop(seconds)
 
 
-def _handler(plane: DataPlane, arrivals: Arrivals) -> grpc.GenericRpcHandler:
+def _handler(plane: DataPlane, arrivals: Arrivals, tls: ServerTls | None) -> grpc.GenericRpcHandler:
     calls = Calls(plane)
     # To the library every request is a stream, which looks the same to clients: it then leaves the waiting for the
     # message, and the reading of it, to us.
     handlers = {
         name: grpc.stream_unary_rpc_method_handler(
             _with_statuses(
-                _guarded(calls.infer if name == INFER else _parsed(getattr(calls, name), name), name, plane, arrivals)
+                _guarded(
+                    calls.infer if name == INFER else _parsed(getattr(calls, name), name), name, plane, arrivals, tls
+                )
             )
         )
         for name in CALLS
@@ -125,7 +132,7 @@ def _parsed(call: Call, name: str) -> Infer:
     return over_bytes
 
 
-def _guarded(call: Infer, name: str, plane: DataPlane, arrivals: Arrivals) -> Guarded:
+def _guarded(call: Infer, name: str, plane: DataPlane, arrivals: Arrivals, tls: ServerTls | None) -> Guarded:
     """The call for a caller who may make it; its message is read only then."""
     role: Role | None = None if name in OPEN else "admin" if name in ADMIN else "infer"
 
@@ -134,7 +141,7 @@ def _guarded(call: Infer, name: str, plane: DataPlane, arrivals: Arrivals) -> Gu
             return await call(await arrivals.message(context.read), context, began)
         headers = headers_of(context)
         try:
-            place = await plane.gate.enter_later(headers, role)
+            place = await plane.gate.enter_later(headers, role, shown=_shown(context, tls))
         except Refusal as refusal:
             plane.refused_before("", headers, context.peer(), refusal)
             raise
@@ -142,12 +149,45 @@ def _guarded(call: Infer, name: str, plane: DataPlane, arrivals: Arrivals) -> Gu
             message = await arrivals.message(context.read)
             if place is not None:
                 place.charge(len(message))
-            return await call(message, context, began)
+            share = plane.gate.share_of(present.get())
+            if share is not None and not share.change(len(message)):
+                share.change(-len(message))
+                beyond = share.refusal()
+                plane.refused_before("", headers, context.peer(), beyond)
+                raise beyond
+            try:
+                return await call(message, context, began)
+            finally:
+                if share is not None:
+                    share.change(-len(message))
         finally:
             if place is not None:
                 place.leave()
 
     return guarded
+
+
+def _shown(context: grpc.aio.ServicerContext, tls: ServerTls | None) -> Shown | None:
+    """The certificate of a caller, which the library has held against the authorities."""
+    if tls is None or not tls.knows_clients:
+        return None
+    from plimsoll.runtime.server.identities.certificates import shown_by
+
+    # The library does not tell when a connection was opened: after a change of the authorities all are asked again.
+    found = context.auth_context().get("x509_pem_cert")
+    return shown_by(next(iter(found)), 0) if found else None
+
+
+def credentials(tls: ServerTls) -> grpc.ServerCredentials:
+    """The server's certificate as the library asks for it at each new connection."""
+
+    def present() -> grpc.ServerCertificateConfiguration:
+        material = tls.material
+        pair = (material.key, material.chain)
+        return grpc.ssl_server_certificate_configuration([pair], root_certificates=material.clients or None)
+
+    # The library asks a client for its certificate always or never.
+    return grpc.dynamic_ssl_server_credentials(present(), present, require_client_authentication=tls.knows_clients)
 
 
 def _with_statuses(call: Guarded) -> Answering:
