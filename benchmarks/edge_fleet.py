@@ -61,11 +61,12 @@ def fleet(devices: int, minutes: float, sync: float) -> bool:
     late = sorted(took.values())
     print(f"  {syncs} syncs, {requests} requests, {requests / passed * 60:.0f} a minute; behind by {run.behind:.1f} s")
     print(f"  on the wire for one device: {one / 1000:.1f} kB a sync, {a_day:.1f} MB a day (plain HTTP)")
-    print(f"  registry: {cpu:.0f} s of a processor, {100 * cpu / passed:.0f} % of one, {cpu / syncs * 1000:.2f} ms a sync")
+    each = cpu / syncs * 1000
+    print(f"  registry: {cpu:.0f} s of a processor, {100 * cpu / passed:.0f} % of one, {each:.2f} ms a sync")
     print(f"  the owner's look at all of them: {looked:.1f} s")
     half = f"; half of them within {late[len(late) // 2]:.0f} s" if late else ""
     print(f"  {len(late)} of {devices} took the update{half}")
-    everybody = len(late) == devices and all(each.report is not None for each in heard.devices.values())
+    everybody = len(late) == devices and all(one.report is not None for one in heard.devices.values())
     latest = late[-1] / sync if late else float("inf")
     return verdict("the last device knows of an update after", latest, LATE_LIMIT, "syncs") and everybody
 

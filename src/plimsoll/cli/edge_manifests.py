@@ -51,7 +51,7 @@ def print_manifests(groups: EdgeGroups, group: str, device: str, token: str, pla
     """Print the objects as YAML, and say which services nobody else in the cluster can ask."""
     import yaml
 
-    from plimsoll.targets.kubernetes.manifests.edge_agent import AgentInCluster, agent_objects
+    from plimsoll.edge.manifests import AgentInCluster, agent_objects
 
     open_, closed = {}, []
     for name, service in groups.services(group).items():
