@@ -1,6 +1,8 @@
 """The edge: memory of an agent with its server, readings by MQTT, updates whose power is cut, and their bytes.
 
     python -m benchmarks edge --cuts 200
+    python -m benchmarks edge --devices 10000 --minutes 60
+    python -m benchmarks edge --offline
 
 A cut kills agent, warden and server at a random moment of an update. Whole is a device that then serves a signed
 version: the old one or the new one.
@@ -29,6 +31,8 @@ import numpy as np
 import onnx
 from onnx import numpy_helper
 
+from benchmarks.edge_fleet import fleet
+from benchmarks.edge_offline import RESULTS, Device, offline
 from benchmarks.measuring import PLIMSOLL, users_environment, verdict
 from benchmarks.registry import registry
 from benchmarks.serving_models import COLUMNS, tabular
@@ -63,12 +67,32 @@ spec:
 """
 
 
+OFFLINE = """\
+apiVersion: plimsoll.dev/v1alpha1
+kind: Application
+metadata: {name: bench}
+spec:
+  models: {wear: {source: model.onnx, licence: Apache-2.0}}
+  services: {wear: {model: wear, telemetry: {audit: true}}}
+  edges: {cabs: {services: [wear], registry: "%s", sync: 1s, rollout: ["100%%"], hold: 0s, limit: 120s}}
+"""
+
+
 def main(arguments: list[str]) -> bool:
     """Measure all of it."""
     parser = argparse.ArgumentParser(prog="benchmarks edge")
     parser.add_argument("--cuts", type=int, default=CUTS, help="updates whose power is cut")
     parser.add_argument("--seconds", type=float, default=10, help="seconds of readings")
+    parser.add_argument("--devices", type=int, help="only: so many simulated devices at one registry")
+    parser.add_argument("--minutes", type=float, default=60, help="with --devices: how long")
+    parser.add_argument("--sync", type=float, default=60, help="with --devices: seconds between two looks of a device")
+    parser.add_argument("--offline", action="store_true", help="only: a day without a link")
+    parser.add_argument("--results", type=int, default=RESULTS, help="with --offline: how many")
     given = parser.parse_args(arguments)
+    if given.devices is not None:
+        return fleet(given.devices, given.minutes, given.sync)
+    if given.offline:
+        return offline(lambda directory, place: _Device(directory, place, 0, OFFLINE), given.results)
     print("edge: an agent and a server of a tabular model, a registry and a broker on this machine")
     with tempfile.TemporaryDirectory() as name, registry(Path(name)) as place, _broker(Path(name)) as port:
         device = _Device(Path(name), str(place), port)
@@ -80,11 +104,11 @@ def main(arguments: list[str]) -> bool:
     return all(kept)
 
 
-class _Device:
-    def __init__(self, directory: Path, place: str, port: int) -> None:
+class _Device(Device):
+    def __init__(self, directory: Path, place: str, port: int, file: str = FILE) -> None:
         self.owner, self.directory = directory / "owner", directory / "cab"
         self.owner.mkdir()
-        (self.owner / "plimsoll.yaml").write_text(FILE % (place, port))
+        (self.owner / "plimsoll.yaml").write_text(file % ((place, port) if port else place))
         self.environment = {**users_environment(), "XDG_CONFIG_HOME": str(directory / "config")}
         self.agent: subprocess.Popen[bytes] | None = None
 
@@ -141,10 +165,14 @@ class _Device:
         if self.agent is not None:
             self.agent.wait()
 
+    def url(self) -> str:
+        """The address of its server."""
+        return str(json.loads((self.directory / "services/wear/ready.json").read_text())["url"])
+
     def served(self) -> str:
         """The version that answers; empty while none does."""
         try:
-            url = json.loads((self.directory / "services/wear/ready.json").read_text())["url"]
+            url = self.url()
             tensor = {"name": "x", "datatype": "FP32", "shape": [1, COLUMNS], "data": [0.5] * COLUMNS}
             got = httpx.post(f"{url}/v2/models/wear/infer", json={"inputs": [tensor]}, timeout=5)
             return str(got.json()["model_version"]) if got.status_code == 200 else ""

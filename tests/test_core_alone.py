@@ -15,6 +15,8 @@ OF_EXTRAS = (
     "plimsoll.telemetry.",
     "plimsoll.application.starter_files.",
     "plimsoll.edge.delta_making",
+    "plimsoll.edge.drifting",
+    "plimsoll.edge.sent_lines",
     "plimsoll.engine.sweep.optuna_adviser",
     "plimsoll.indexes.native",
     "plimsoll.llms.exchange",

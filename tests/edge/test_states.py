@@ -214,9 +214,10 @@ def test_a_report_counts_once_and_only_from_the_device_itself(tmp_path: Path) ->
     ring, stranger = KeyRing(tmp_path / "device"), KeyRing(tmp_path / "stranger")
     fleet, _ = take_in(invited(), "cab-1", asked(ring, "right"), NOW)
     later = NOW + timedelta(minutes=1)
-    heard, refused = hear(fleet, "cab-1", told(ring, 5), later)
-    assert (refused, heard.devices["cab-1"].heard) == ("", later)
-    assert hear(heard, "cab-1", told(ring, 5), NOW + timedelta(hours=1)) == (heard, "")
+    device = fleet.devices["cab-1"]
+    heard, refused = hear("cabs", device, told(ring, 5), later)
+    assert (refused, heard.heard) == ("", later)
+    assert hear("cabs", heard, told(ring, 5), NOW + timedelta(hours=1)) == (heard, "")
     for envelope in (told(ring, 4), told(stranger, 6), told(ring, 6, "cab-2"), b"", b"\xff", json.dumps([]).encode()):
-        same, refused = hear(heard, "cab-1", envelope, later)
+        same, refused = hear("cabs", heard, envelope, later)
         assert (same, bool(refused)) == (heard, True)

@@ -320,6 +320,7 @@ def test_every_page_can_be_used_by_everybody(tab: Tab, scheme: str, width: int) 
         "models": "document.body.innerText.includes('triage@2')",
         "models/triage@2": "document.querySelector('svg.flow')",
         "services": "document.querySelector('h1').textContent === 'Services'",
+        "devices": "document.querySelector('h1').textContent === 'Devices'",
         "checks": "document.body.innerText.includes('plimsoll-lab')",
         "checks/plimsoll-lab": "document.body.innerText.includes('MUSTs shown')",
     }

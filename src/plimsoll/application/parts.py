@@ -9,7 +9,7 @@ from typing import Annotated
 
 from msgspec import Meta, Struct
 
-from plimsoll.application.scalars import Memory, Name
+from plimsoll.application.scalars import LABEL_PATTERN, Memory, Name
 
 API_VERSION = "plimsoll.dev/v1alpha1"
 
@@ -36,6 +36,15 @@ Code = Annotated[
 
 class Part(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, rename="camel"):
     """Base of every part of the file: unknown keys are errors, and values are immutable."""
+
+
+Labels = Annotated[
+    dict[
+        Annotated[str, Meta(pattern=LABEL_PATTERN, description="the name of a label, such as site")],
+        Annotated[str, Meta(pattern=LABEL_PATTERN, description="the value of a label, such as north")],
+    ],
+    Meta(description="labels that devices at the edge have, all of them", examples=[{"site": "north"}]),
+]
 
 
 class Metadata(Part, frozen=True, kw_only=True):
@@ -71,10 +80,11 @@ class Resources(Part, frozen=True, kw_only=True):
 
 
 class TargetName(Part, frozen=True, kw_only=True):
-    """The target that a name in this file stands for: a context of the kubeconfig, or this machine."""
+    """The target that a name in this file stands for: a context of the kubeconfig, this machine, or devices."""
 
     context: Annotated[str, Meta(min_length=1, description="a context of the kubeconfig")] | None = None
     local: Annotated[bool, Meta(description="this machine")] = False
+    devices: Labels | None = None
     namespace: (
         Annotated[
             str,

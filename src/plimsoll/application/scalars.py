@@ -12,6 +12,8 @@ from typing import Annotated
 from msgspec import Meta
 
 NAME_PATTERN = r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$"
+LABEL_PATTERN = r"^[A-Za-z0-9]([A-Za-z0-9_.-]{0,61}[A-Za-z0-9])?$"
+"""Names and values of labels, as Kubernetes has them: at most 63 characters."""
 
 # So many digits that every amount is one that files, journals and clocks can hold.
 _PART = r"(\.[0-9]{1,9})?"

@@ -23,7 +23,9 @@ def target_named(application: ApplicationSpec, name: str) -> str:
 def names_of_targets(application: ApplicationSpec) -> Mapping[str, str]:
     """What the file calls each target: the first of the names that stand for it, and `local` for this machine."""
     found = {LOCAL: LOCAL}
-    for name in application.targets:
+    for name, named in application.targets.items():
+        if named.devices is not None:
+            continue
         found.setdefault(target_named(application, name), name)
     return found
 
@@ -38,9 +40,15 @@ def check_targets(file: ApplicationFile) -> None:
         if named.context is not None and named.local:
             text = f"the target '{name}' is both a context and this machine"
             raise file.error(text, "keep one of `context` and `local`", *at, at_key=True)
+        if named.devices is not None:
+            _check_devices(file, name)
+            continue
         if named.context is None and not named.local:
-            text = f"the target '{name}' says neither `context` nor `local`"
-            hint = f"write {name}: {{context: CONTEXT}} with a context of your kubeconfig, or {name}: {{local: true}}"
+            text = f"the target '{name}' says neither `context`, `local` nor `devices`"
+            hint = (
+                f"write {name}: {{context: CONTEXT}} with a context of your kubeconfig, {name}: {{local: true}}, "
+                f"or {name}: {{devices: {{site: north}}}} for devices at the edge by their labels"
+            )
             raise file.error(text, hint, *at, at_key=True)
         if named.context == LOCAL:
             text = f"the context of '{name}' would be taken for this machine"
@@ -51,11 +59,30 @@ def check_targets(file: ApplicationFile) -> None:
                 raise file.error(text, "remove it", *at, word, at_key=True)
 
 
+def _check_devices(file: ApplicationFile, name: str) -> None:
+    named = file.application.targets[name]
+    if not named.devices:
+        text = f"the target '{name}' names no label, and would be every device"
+        raise file.error(text, "write devices: {site: north}", "spec", "targets", name, "devices")
+    if named.context is not None or named.local:
+        text = f"the target '{name}' is devices, and a context or this machine too"
+        raise file.error(text, "keep one of `context`, `local` and `devices`", "spec", "targets", name, at_key=True)
+    for word in ("namespace", "route"):
+        if getattr(named, word) is not None:
+            text = f"`{word}` is only for a context, and '{name}' is devices"
+            hint = "remove it; where devices look is `registry` of their group in spec.edges"
+            raise file.error(text, hint, "spec", "targets", name, word, at_key=True)
+
+
 def check_name(file: ApplicationFile, named: str, *at: str | int) -> None:
-    """Raise FileError for a name that stands for no target of the file."""
-    known = [*file.application.targets, LOCAL]
+    """Raise FileError for a name that stands for no target of the file on which this part can be."""
+    known = [name for name, each in file.application.targets.items() if each.devices is None] + [LOCAL]
     if named in known:
         return
+    if named in file.application.targets:
+        text = f"the target '{named}' is devices at the edge, and they run services alone"
+        hint = f"name a context or {LOCAL} here, and the services of the devices in spec.edges"
+        raise file.error(text, hint, *at)
     hint = suggest_name(named, known)
     if not file.application.targets:
         hint = f"name it: targets: {{{named}: {{context: CONTEXT}}}}, with a context of your kubeconfig"

@@ -2,30 +2,38 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 
 from plimsoll.cli.rows import amount
 from plimsoll.edge.documents import Device, Fleet
+from plimsoll.edge.drift_view import GroupDrift
+from plimsoll.edge.place import group_at
+from plimsoll.kinds.edge import labels_text
 
 
-def device_lines(fleet: Fleet) -> Iterator[str]:
-    """A line for each device and each token that nobody has used yet."""
+def device_lines(fleet: Fleet, labels: Mapping[str, str]) -> Iterator[str]:
+    """A line for each device and each token that nobody has used yet. `labels` are those that were asked for."""
     names = [*fleet.devices, *fleet.invitations]
+    if not names and labels:
+        yield f"{fleet.group} has no device with {labels_text(labels)}"
+        return
     if not names:
         yield f"{fleet.group} has no devices; plimsoll edge enroll {fleet.group} NAME"
         return
     width = max(len(name) for name in names)
     for name, device in sorted(fleet.devices.items()):
-        yield f"{name:{width}}  {_state(device)}"
+        yield f"{name:{width}}  {_state(device)}" + (f"  {labels_text(device.labels)}" if device.labels else "")
     for name, invitation in sorted(fleet.invitations.items()):
         yield f"{name:{width}}  has a token, valid until {invitation.expires:%Y-%m-%d %H:%M} UTC"
 
 
-def report_lines(fleet: Fleet, device: Device) -> Iterator[str]:
-    """What a device has told last, and its labels."""
-    labels = ", ".join(f"{name}={value}" for name, value in device.labels.items())
+def report_lines(fleet: Fleet, device: Device, drift: GroupDrift) -> Iterator[str]:
+    """What a device has told last, its labels, and the drift of what it has sent."""
+    labels = labels_text(device.labels)
     yield f"{device.name} of {fleet.group}" + (f" ({labels})" if labels else "")
+    if device.moved:
+        yield f"  moved      to {group_at(device.moved)}; see plimsoll edge show {group_at(device.moved)} {device.name}"
     yield f"  enrolled   {device.enrolled:%Y-%m-%d %H:%M:%S} UTC, key {device.key_id[:16]}"
     if device.revoked is not None:
         yield f"  revoked    {device.revoked:%Y-%m-%d %H:%M:%S} UTC"
@@ -47,16 +55,24 @@ def report_lines(fleet: Fleet, device: Device) -> Iterator[str]:
         yield f"  service    {each.name} with {each.model} at {each.url or 'no address'}: {told}"
         if each.readings or each.refused or each.dropped:
             yield f"  readings   {each.readings} answered, {each.refused} refused, {each.dropped} dropped"
-    if report.waiting or report.dropped:
-        yield f"  logs       {amount(report.waiting)} wait, {report.dropped} lines had no room"
+    if report.waiting or report.dropped or report.left or report.uploaded:
+        told = [f"{amount(report.waiting)} wait", f"{amount(report.uploaded)} sent today"]
+        told += [f"{report.left} lines left out by `upload`"] if report.left else []
+        told += [f"{report.dropped} lines had no room"] if report.dropped else []
+        yield f"  logs       {', '.join(told)}"
     yield f"  disk       {amount(report.disk)} free"
     if report.temperature is not None:
         yield f"  sensor     {report.temperature:.0f} °C"
+    for each in drift.devices.get(device.name, ()):
+        for line in each.lines():
+            yield f"  drift      {each.model}@{each.version}: {line} (judged {_ago(drift.judged)})"
 
 
 def _state(device: Device) -> str:
     if device.revoked is not None:
         return f"revoked {device.revoked:%Y-%m-%d}"
+    if device.moved:
+        return f"moved to {group_at(device.moved)}"
     report = device.report
     if report is None or device.heard is None:
         return "enrolled, not heard yet"
@@ -65,7 +81,9 @@ def _state(device: Device) -> str:
     return f"{told}  took back {report.failed}: {report.problem}" if report.failed else told
 
 
-def _ago(at: datetime) -> str:
+def _ago(at: datetime | None) -> str:
+    if at is None:
+        return "never"
     seconds = max(0.0, (datetime.now(UTC) - at).total_seconds())
     if seconds < 120:
         return f"{seconds:.0f} s ago"

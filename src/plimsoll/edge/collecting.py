@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import tempfile
 import zlib
+from collections.abc import Sequence
 from itertools import islice
 from pathlib import Path
 
@@ -37,12 +38,13 @@ def collect_logs(place: Reference, group: str, device: Device, output: Path) -> 
     directory = output / device.name
     directory.mkdir(parents=True, exist_ok=True)
     done = {int(path.name.partition("-")[0]) for path in directory.glob("*.jsonl") if path.name[:10].isdigit()}
-    newest = device.report.logged if device.report else 0
+    newest, held = (device.report.logged, device.report.held) if device.report else (0, ())
     logs = EdgePlace(logs_of(place, device.name))
     files = lines = 0
     missing, refused = [], []
     try:
-        for number in islice((each for each in range(1, newest + 1) if each not in done), MOST_FILES):
+        new = (each for each in range(1, newest + 1) if each not in done and not _held(each, held))
+        for number in islice(new, MOST_FILES):
             try:
                 envelope = logs.read(log_tag(number))
                 if envelope is None:
@@ -57,6 +59,11 @@ def collect_logs(place: Reference, group: str, device: Device, output: Path) -> 
     finally:
         logs.close()
     return Collected(device=device.name, files=files, lines=lines, missing=tuple(missing), refused=tuple(refused[:10]))
+
+
+def _held(number: int, held: Sequence[tuple[int, int]]) -> bool:
+    """Whether a file still waits on the device, and comes later."""
+    return any(first <= number <= last for first, last in held)
 
 
 def _write(logs: EdgePlace, number: int, about: LogFile, directory: Path) -> int:

@@ -34,6 +34,26 @@ class Subscription(Struct, frozen=True, kw_only=True):
     newest: bool = False
 
 
+class UploadRule(Struct, frozen=True, kw_only=True):
+    """Which lines of logs a device sends, and how many bytes a day (0 for no limit).
+
+    With `sample` (a share), `uncertain` (a margin between probabilities) or `changed` (a difference of outputs), an
+    answer is sent when one of them asks for it. `newest` sends the newest files first.
+    """
+
+    send: bool = True
+    sample: float | None = None
+    uncertain: float | None = None
+    changed: float | None = None
+    budget: int = 0
+    newest: bool = False
+
+    @property
+    def all(self) -> bool:
+        """Whether every line is sent."""
+        return self.send and self.sample is None and self.uncertain is None and self.changed is None
+
+
 class Delta(Struct, frozen=True, kw_only=True):
     """A blob beside a model that makes one of its files of another file: digests of base, file and blob; its bytes."""
 
@@ -72,7 +92,7 @@ class DesiredState(Struct, frozen=True, kw_only=True):
 
     `counter` grows with every state that is signed; `sync` and `keep` are in seconds. `release` grows when the services
     change, and `reach` is the share (0 to 1) of the devices that take it; the others keep `former`. Devices with a key
-    in `revoked` run nothing.
+    in `revoked` run nothing. `moved` leads from the keys of devices that belong to another group now to its place.
     """
 
     group: str
@@ -82,12 +102,14 @@ class DesiredState(Struct, frozen=True, kw_only=True):
     sync: float
     keep: float = 0.0
     keep_bytes: int = 0
+    upload: UploadRule = UploadRule()
     release: int
     services: tuple[WantedService, ...]
     reach: float = 1.0
     former_release: int = 0
     former: tuple[WantedService, ...] = ()
     revoked: tuple[str, ...] = ()
+    moved: dict[str, str] = {}
 
 
 class ServiceReport(Struct, frozen=True, kw_only=True):
@@ -112,8 +134,10 @@ class DeviceReport(Struct, frozen=True, kw_only=True):
     """What a device tells: `release` is what it serves, `counter` the newest state that it has taken.
 
     `failed` is the release that it took back, and `problem` why; `at` is the device's own time. `logged` is the newest
-    file of logs that was sent, `waiting` the bytes that are still here, `dropped` the lines that had no room. `disk` is
-    in bytes, `temperature` in °C where the device has a sensor, `fetched` the bytes that the release's models took.
+    file of logs that was sent, `held` the first and last numbers of those before it that still wait, `waiting` the
+    bytes that are here, `dropped` the lines that had no room, `left` those that no rule chose, `uploaded` the bytes of
+    logs that were sent on the device's present day. `disk` is in bytes, `temperature` in °C where the device has a
+    sensor, `fetched` the bytes that the release's models took.
     """
 
     device: str
@@ -125,8 +149,11 @@ class DeviceReport(Struct, frozen=True, kw_only=True):
     failed: int = 0
     problem: str = ""
     logged: int = 0
+    held: tuple[tuple[int, int], ...] = ()
     waiting: int = 0
     dropped: int = 0
+    left: int = 0
+    uploaded: int = 0
     disk: int = 0
     temperature: float | None = None
     fetched: int = 0
@@ -168,7 +195,9 @@ class Invitation(Struct, frozen=True, kw_only=True):
 class Device(Struct, frozen=True, kw_only=True):
     """A device of the fleet: its key, and its last report that was verified.
 
-    `heard` is when a new report was first seen, by the owner's clock: a device's own may be wrong.
+    `heard` is when a new report was first seen, by the owner's clock: a device's own may be wrong. `moved` is the place
+    of the group to which it went, at `moved_at`; empty while it is in this one. `seen` is the newest number of a report
+    that it has told in another group, and `home` the place of the group into which it was enrolled, where its logs are.
     """
 
     name: str
@@ -179,6 +208,10 @@ class Device(Struct, frozen=True, kw_only=True):
     revoked: datetime | None = None
     report: DeviceReport | None = None
     heard: datetime | None = None
+    moved: str = ""
+    moved_at: datetime | None = None
+    seen: int = 0
+    home: str = ""
 
 
 Phase = Literal["waiting", "done", "stopped"]

@@ -15,6 +15,12 @@ from plimsoll.files import replace_file
 from plimsoll.locks import locked_file
 
 LOCK_LIMIT = 30.0
+DIRECTORY = "edge"
+
+
+def groups_in(root: Path) -> list[Path]:
+    """The files of groups in a state directory, those of their drift among them."""
+    return sorted((root / DIRECTORY).glob("*.json"))
 
 
 class FleetFile:
@@ -22,7 +28,7 @@ class FleetFile:
 
     def __init__(self, root: Path, group: str) -> None:
         self.group = group
-        self._path = root / "edge" / f"{group}.json"
+        self._path = root / DIRECTORY / f"{group}.json"
 
     @contextlib.contextmanager
     def locked(self) -> Iterator[None]:

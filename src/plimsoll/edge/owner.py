@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -12,13 +13,17 @@ import msgspec
 from msgspec.structs import replace
 
 from plimsoll.application.scalars import duration_in_seconds, memory_in_bytes
+from plimsoll.edge.acceptance import place_in_line
 from plimsoll.edge.collecting import Collected, collect_logs
 from plimsoll.edge.delta_pushing import with_deltas, without_deltas
-from plimsoll.edge.documents import STATE, DesiredState, Fleet, Invitation, Rollout, WantedService
+from plimsoll.edge.documents import STATE, DesiredState, Device, Fleet, Invitation, Rollout, WantedService
 from plimsoll.edge.envelopes import seal, unseal
 from plimsoll.edge.fleet_file import FleetFile
 from plimsoll.edge.key_statements import KEYS_TAG, statements_of
-from plimsoll.edge.place import STATE_TAG, EdgePlace, is_name, report_tag, request_tag
+from plimsoll.edge.labels import has_labels
+from plimsoll.edge.moving import left, moves
+from plimsoll.edge.place import STATE_TAG, EdgePlace, group_at, is_name, report_tag, request_tag
+from plimsoll.edge.releasing import upload_rule
 from plimsoll.edge.rollout import Ring, ring_of, step
 from plimsoll.edge.taking_in import hear, take_in
 from plimsoll.edge.tokens import Token, encode_token
@@ -29,12 +34,15 @@ from plimsoll.registry.references import Reference, parse_reference
 from plimsoll.signing.keys import KeyRing
 
 TOKEN_LIFE = timedelta(hours=24)
+READERS = 8
+"""Reports that are read at once."""
 
 
 class Owner:
     """The owner's side of one group, for one command. `say` gets what was refused, a line each."""
 
     def __init__(self, root: Path, group: str, edge: Edge, keys: KeyRing, say: Callable[[str], None]) -> None:
+        self._root = root
         self._file = FleetFile(root, group)
         self._edge = edge
         self._keys = keys
@@ -45,6 +53,11 @@ class Owner:
     def close(self) -> None:
         """Close connections."""
         self._place.close()
+
+    @property
+    def place(self) -> str:
+        """Where the devices of the group look."""
+        return str(self._reference)
 
     def fleet(self) -> Fleet:
         """The group as it was known last."""
@@ -59,6 +72,9 @@ class Owner:
         with self._file.locked():
             fleet = self._file.read()
             known = fleet.devices.get(device)
+            if known is not None and known.revoked is None and known.moved:
+                hint = "choose another name: the logs of that device are below this one"
+                raise FileError(f"the device {device} was enrolled here, and has moved to {left(known)}", hint=hint)
             if known is not None and known.revoked is None:
                 hint = f"revoke it first: plimsoll edge revoke {fleet.group} {device}"
                 raise FileError(f"the device {device} is enrolled already", hint=hint)
@@ -100,6 +116,41 @@ class Owner:
                 fleet = self._publish(fleet, fleet.state)
             self._file.write(fleet)
         return fleet
+
+    def label(self, device: str, labels: dict[str, str]) -> None:
+        """Give a device of this group other labels."""
+        with self._file.locked():
+            fleet = self._file.read()
+            changed = replace(fleet.devices[device], labels=labels)
+            self._file.write(replace(fleet, devices={**fleet.devices, device: changed}))
+
+    def take_over(self, device: Device) -> None:
+        """Take a device of another group into this one. Raises FileError when the name is another device's here."""
+        with self._file.locked():
+            fleet = self._file.read()
+            known = fleet.devices.get(device.name)
+            if known is not None and known.key_id != device.key_id and known.revoked is None:
+                text = f"{fleet.group} has another device of the name {device.name}"
+                raise FileError(text, hint=f"revoke that one first: plimsoll edge revoke {fleet.group} {device.name}")
+            seen = max(device.seen, known.seen if known is not None and known.key_id == device.key_id else 0)
+            here = replace(device, report=None, heard=None, moved="", moved_at=None, seen=seen)
+            invitations = {name: each for name, each in fleet.invitations.items() if name != device.name}
+            fleet = replace(fleet, devices={**fleet.devices, device.name: here}, invitations=invitations)
+            if fleet.state is not None and device.key_id in fleet.state.moved:
+                fleet = self._publish(fleet, fleet.state)
+            self._file.write(fleet)
+
+    def send_away(self, device: Device, place: str) -> None:
+        """Have this group's state lead a device to the place of another group, if it may look here."""
+        with self._file.locked():
+            fleet = self._file.read()
+            known = fleet.devices.get(device.name)
+            if known is None or known.key_id != device.key_id or known.moved == place:
+                return
+            away = replace(known, labels=device.labels, moved=place, moved_at=datetime.now(UTC))
+            fleet = replace(fleet, devices={**fleet.devices, device.name: away})
+            fleet = self._publish(fleet, fleet.state or self._placed() or _nothing(fleet.group))
+            self._file.write(fleet)
 
     def release(self, services: Sequence[WantedService], models: ModelRegistry) -> Fleet:
         """Publish services as a new release to the first ring; nothing happens when they are out already.
@@ -148,7 +199,10 @@ class Owner:
     def advance(self) -> tuple[Fleet, Ring | None]:
         """Hear the devices, and move the rollout on by what they say. Raises RegistryError."""
         with self._file.locked():
-            fleet = self._heard(self._file.read())
+            fleet = self._file.read()
+            # Of thousands of devices, a small ring costs a small part of the requests.
+            waits = fleet.rollout is not None and fleet.rollout.phase == "waiting" and fleet.state is not None
+            fleet = self._heard(fleet, fleet.state.reach if waits and fleet.state else 1.0)
             rollout, state = fleet.rollout, fleet.state
             if rollout is None or state is None:
                 self._file.write(fleet)
@@ -167,8 +221,9 @@ class Owner:
     def collect(self, output: Path) -> Iterator[Collected]:
         """Write the logs that devices have sent into a directory, each file once. Raises RegistryError."""
         for device in self.listen().devices.values():
-            if device.report is not None and device.report.logged:
-                yield collect_logs(self._reference, self._file.group, device, output)
+            if device.report is not None and device.report.logged and not device.moved:
+                home = parse_reference(device.home) if device.home else self._reference
+                yield collect_logs(home, group_at(str(home)), device, output)
 
     def _publish(self, fleet: Fleet, state: DesiredState) -> Fleet:
         """Sign a state with the next number, and put it where devices look."""
@@ -186,6 +241,8 @@ class Owner:
             expires=expires,
             revoked=revoked,
             sync=sync,
+            moved=moves(self._root, fleet),
+            upload=upload_rule(self._edge.upload),
             keep=duration_in_seconds(self._edge.keep),
             keep_bytes=memory_in_bytes(self._edge.keep_size),
         )
@@ -209,34 +266,44 @@ class Owner:
             hint = "trust its signer (keys/trusted), or name another path in `registry`"
             raise ModelRefused(error.message, where=str(self._reference), hint=error.hint or hint) from error
 
-    def _heard(self, fleet: Fleet) -> Fleet:
-        now = datetime.now(UTC)
-        tags = set(self._place.tags())
+    def _heard(self, fleet: Fleet, share: float = 1.0) -> Fleet:
+        """Take in devices that ask for it, and read what devices tell: those in the rollout's reach alone below 1."""
+        now, tags = datetime.now(UTC), set(self._place.tags())
         for name in [each for each in fleet.invitations if request_tag(each) in tags]:
-            fleet = self._one(fleet, name, request_tag(name), take_in, now)
-        for name in [each for each in fleet.devices if report_tag(each) in tags]:
-            fleet = self._one(fleet, name, report_tag(name), hear, now)
-        return fleet
+            if (envelope := self._read(name, request_tag(name))) is not None:
+                fleet, refused = take_in(fleet, name, envelope, now)
+                self._tell(refused)
+        release = fleet.rollout.release if fleet.rollout else 0
+        telling = [
+            each
+            for each in fleet.devices.values()
+            if report_tag(each.name) in tags and (share >= 1 or place_in_line(each.name, release) < share)
+        ]
+        devices = dict(fleet.devices)
+        with ThreadPoolExecutor(READERS) as pool:
+            envelopes = pool.map(lambda each: self._read(each.name, report_tag(each.name)), telling)
+            for device, envelope in zip(telling, envelopes, strict=True):
+                if envelope is not None:
+                    devices[device.name], refused = hear(fleet.group, device, envelope, now)
+                    self._tell(refused)
+        return replace(fleet, devices=devices)
 
-    def _one(
-        self,
-        fleet: Fleet,
-        name: str,
-        tag: str,
-        take: Callable[[Fleet, str, bytes, datetime], tuple[Fleet, str]],
-        now: datetime,
-    ) -> Fleet:
+    def _read(self, name: str, tag: str) -> bytes | None:
         try:
-            envelope = self._place.read(tag)
+            return self._place.read(tag)
         except ModelRefused as error:
-            self._say(f"{name}: {error.message}")
-            return fleet
-        if envelope is None:
-            return fleet
-        fleet, refused = take(fleet, name, envelope, now)
+            self._tell(f"{name}: {error.message}")
+            return None
+
+    def _tell(self, refused: str) -> None:
         if refused:
             self._say(refused)
-        return fleet
+
+
+def _nothing(group: str) -> DesiredState:
+    """The state of a group before its first release, which leads devices to other groups all the same."""
+    now = datetime.now(UTC)
+    return DesiredState(group=group, counter=0, issued=now, expires=now, sync=0.0, release=0, services=())
 
 
 def _stopped(fleet: Fleet, state: DesiredState) -> bool:
@@ -247,6 +314,15 @@ def _stopped(fleet: Fleet, state: DesiredState) -> bool:
 def place_of(edge: Edge, group: str) -> Reference:
     """The repository of a group's documents: `edge/GROUP` below the registry of the file."""
     return parse_reference(edge.registry).below("edge", group)
+
+
+def chosen(fleet: Fleet, labels: Mapping[str, str]) -> Fleet:
+    """The group with those alone of its devices and invitations that have all of the labels."""
+    return replace(
+        fleet,
+        devices={name: each for name, each in fleet.devices.items() if has_labels(each.labels, labels)},
+        invitations={name: each for name, each in fleet.invitations.items() if has_labels(each.labels, labels)},
+    )
 
 
 def encoded(fleet: Fleet) -> dict[str, Any]:

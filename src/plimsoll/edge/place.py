@@ -36,6 +36,11 @@ def is_name(text: str) -> bool:
     return _NAME.fullmatch(text) is not None
 
 
+def group_at(place: str) -> str:
+    """The group of a place, which is the last part of its name."""
+    return place.rpartition("/")[2]
+
+
 def report_tag(device: str) -> str:
     """The tag of a device's report."""
     return f"report-{device}"
@@ -69,9 +74,18 @@ class EdgePlace:
         """Close connections."""
         self._repository.close()
 
+    @property
+    def sent(self) -> int:
+        """Bytes of documents and of what goes with them that were sent."""
+        return self._repository.connection.sent
+
+    def digest(self, tag: str) -> str:
+        """The digest of the document at a tag; empty without one. It costs one small request."""
+        return self._repository.has_manifest(tag)
+
     def changed(self, tag: str) -> bool:
-        """Whether the document at a tag is another one than `read` has given last; costs one small request."""
-        digest = self._repository.has_manifest(tag)
+        """Whether the document at a tag is another one than `read` has given last."""
+        digest = self.digest(tag)
         return bool(digest) and digest != self._seen.get(tag)
 
     def read(self, tag: str) -> bytes | None:

@@ -6,8 +6,9 @@ from collections.abc import Iterator, Mapping
 
 from msgspec import to_builtins
 
-from plimsoll.edge.documents import Subscription, WantedService
-from plimsoll.kinds.edge import Edge, Subscribe
+from plimsoll.application.scalars import memory_in_bytes
+from plimsoll.edge.documents import Subscription, UploadRule, WantedService
+from plimsoll.kinds.edge import Edge, Subscribe, Upload, share
 from plimsoll.kinds.service import Service
 from plimsoll.registry.models import ModelRegistry
 from plimsoll.registry.references import parse_reference
@@ -40,6 +41,18 @@ def wanted_services(edge: Edge, services: Mapping[str, Service], models: ModelRe
             subscribe=_subscription(edge.subscribe.get(name)),
             sample=to_builtins(service.sample),
         )
+
+
+def upload_rule(part: Upload) -> UploadRule:
+    """What devices are told of the logs that they send."""
+    return UploadRule(
+        send=part.send == "all",
+        sample=share(part.sample) if part.sample is not None else None,
+        uncertain=part.uncertain,
+        changed=part.changed,
+        budget=memory_in_bytes(part.budget) if part.budget is not None else 0,
+        newest=part.first == "newest",
+    )
 
 
 def _subscription(part: Subscribe | None) -> Subscription | None:

@@ -45,7 +45,8 @@ class Ring(Struct, frozen=True, kw_only=True):
 def ring_of(rollout: Rollout, devices: Iterable[Device], sync: float, now: datetime) -> Ring:
     """What the devices in reach of the present ring have reported."""
     reach = rollout.rings[rollout.ring]
-    found = [each for each in devices if not each.revoked and place_in_line(each.name, rollout.release) < reach]
+    here = (each for each in devices if not each.revoked and not each.moved)
+    found = [each for each in here if place_in_line(each.name, rollout.release) < reach]
     horizon = now - timedelta(seconds=STALE * sync)
     serve = failed = away = 0
     reasons = []
@@ -59,6 +60,16 @@ def ring_of(rollout: Rollout, devices: Iterable[Device], sync: float, now: datet
         elif each.heard is None or each.heard < horizon:
             away += 1
     return Ring(devices=len(found), serve=serve, failed=failed, away=away, reasons=tuple(reasons[:3]))
+
+
+def rollout_line(rollout: Rollout | None, ring: Ring | None) -> str:
+    """A rollout for people."""
+    if rollout is None:
+        return "no release is under way"
+    ring_of_all = f"ring {rollout.ring + 1} of {len(rollout.rings)}"
+    head = f"release {rollout.release}, {ring_of_all} ({rollout.rings[rollout.ring]:.0%} of the devices)"
+    told = f"{head}: {ring.line()}" if ring else head
+    return told if rollout.phase == "waiting" else f"{told}; {rollout.phase}: {rollout.reason}"
 
 
 def step(rollout: Rollout, ring: Ring, now: datetime) -> Rollout:

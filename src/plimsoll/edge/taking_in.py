@@ -51,19 +51,18 @@ def _request(group: str, name: str, envelope: bytes) -> EnrolmentRequest:
     return request
 
 
-def hear(fleet: Fleet, name: str, envelope: bytes, now: datetime) -> tuple[Fleet, str]:
-    """The fleet with a device's newer report, or why it does not count."""
-    device = fleet.devices.get(name)
-    if device is None or device.revoked is not None:
-        return fleet, ""
+def hear(group: str, device: Device, envelope: bytes, now: datetime) -> tuple[Device, str]:
+    """A device with its newer report, or why that does not count."""
+    name = device.name
+    if device.revoked is not None:
+        return device, ""
     try:
-        report, _ = unseal(envelope, f"{fleet.group}/{name}/report", REPORT, DeviceReport, OneKey(device.key))
+        report, _ = unseal(envelope, f"{group}/{name}/report", REPORT, DeviceReport, OneKey(device.key))
     except ModelRefused as error:
-        return fleet, f"{name}: {error.message}"
-    known = device.report.number if device.report else 0
+        return device, f"{name}: {error.message}"
+    known = device.report.number if device.report else device.seen
     if report.device != name or report.number < known:
-        return fleet, f"{name}: its report is an old one: number {report.number}, and {known} was seen"
+        return device, f"{name}: its report is an old one: number {report.number}, and {known} was seen"
     if report.number == known:
-        return fleet, ""
-    heard = replace(device, report=report, heard=now)
-    return replace(fleet, devices={**fleet.devices, name: heard}), ""
+        return device, ""
+    return replace(device, report=report, heard=now), ""

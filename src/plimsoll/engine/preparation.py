@@ -143,6 +143,9 @@ def target_for(
     application = file.application
     asked = replace(options or TargetOptions(), image=application.environment.image)
     if name is not None:
+        if (known := application.targets.get(name)) is not None and known.devices is not None:
+            text = f"the target '{name}' is devices at the edge, and a run cannot be on them"
+            raise FileError(text, where="--target", hint="send releases to a group: plimsoll edge rollout GROUP")
         target = target_named(application, name)
         return target_of(target, file.directory, application.name, _options_of(application, target, name, asked))
     names = kinds.targets(file)

@@ -12,7 +12,7 @@ import ssl
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from functools import partial
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -333,6 +333,16 @@ _HINTS = {
 
 
 def _ssl_context(ca_file: Path | None) -> ssl.SSLContext:
+    """The context of all connections with the same authorities: each has some megabytes of them."""
+    try:
+        stamp = ca_file.stat().st_mtime_ns if ca_file is not None else 0
+    except OSError:
+        stamp = 0
+    return _context(ca_file, stamp)
+
+
+@lru_cache(maxsize=4)
+def _context(ca_file: Path | None, _stamp: int) -> ssl.SSLContext:
     context = ssl.create_default_context()
     if ca_file is not None:
         try:

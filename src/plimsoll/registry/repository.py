@@ -42,6 +42,8 @@ MAX_MANIFEST_BYTES = 4 << 20
 LOCK_LIMIT = 1800.0
 """Seconds to wait for another process that pulls the same blob to the same path: models are large, links slow."""
 _MAX_PAGES = 20
+_MAX_TAG_PAGES = 1000
+"""Registries give 100 tags or more at once; a group of the edge has a tag for each of its devices."""
 _TRY_LATER = "try again later, from where the pull has ended, or ask the operator of the registry"
 _PUSH_AGAIN = "push it again, or find out who changed the registry"
 
@@ -210,13 +212,21 @@ class Repository:
 
     def tags(self) -> list[str]:
         """The tags of the repository; empty when the repository does not exist."""
-        answer = self.connection.request("GET", f"{self._path}/tags/list", scopes=self._pull, accept=[404])
-        if answer.status == 404:
-            return []
-        try:
-            return msgspec.json.decode(answer.content, type=_TagList).tags or []
-        except UNREADABLE as error:
-            raise RegistryError(f"the list of tags cannot be read: {error}", where=self.reference.name) from error
+        found: list[str] = []
+        path = f"{self._path}/tags/list"
+        for _ in range(_MAX_TAG_PAGES):
+            answer = self.connection.request("GET", path, scopes=self._pull, accept=[404])
+            if answer.status == 404:
+                return []
+            try:
+                found += msgspec.json.decode(answer.content, type=_TagList).tags or []
+            except UNREADABLE as error:
+                raise RegistryError(f"the list of tags cannot be read: {error}", where=self.reference.name) from error
+            if not answer.following:
+                return found
+            path = answer.following
+        text = f"the list of tags has more than {_MAX_TAG_PAGES} pages"
+        raise RegistryError(text, where=self.reference.name, hint="remove tags that nobody needs")
 
     def referrers(self, digest: str, artifact_type: str) -> list[Descriptor]:
         """Manifests of one artifact type whose subject is `digest`.

@@ -8,6 +8,7 @@ import time
 from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 
+from plimsoll.edge.fleet_file import groups_in
 from plimsoll.kinds.model import TrainGang
 from plimsoll.state.curves import FILE as CURVE
 from plimsoll.state.integrity import OUTPUT
@@ -58,6 +59,7 @@ class PlaceFollower:
         sure, self._sure = now - self._sure >= SURE_INTERVAL, self._sure
         if sure:
             self._sure = now
+            self._tell_changed("devices", [_stamp(path) for path in groups_in(self._state.root)])
             self._tell_changed("checks", [_stamp(path) for path in bundles(self.place.directory)])
         self._find_runs()
         self._find_live(sure=sure)

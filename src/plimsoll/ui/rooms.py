@@ -14,6 +14,7 @@ from plimsoll.targets.port import Target
 from plimsoll.targets.table import target_of
 from plimsoll.ui.acts import Acts
 from plimsoll.ui.curves import Curves
+from plimsoll.ui.device_pages import DevicePages
 from plimsoll.ui.events import Event, Hub
 from plimsoll.ui.following import Follower, PlaceFollower
 from plimsoll.ui.model_pages import ModelPages
@@ -39,6 +40,7 @@ class Room:
         self.index = RunIndex(state.root / INDEX if state.root.is_dir() else None)
         self.follower = PlaceFollower(place, self.index, hub)
         self.models = ModelPages(state)
+        self.devices = DevicePages(state.root)
         self.watch = ServiceWatch(self.target)
 
     def target(self) -> Target:

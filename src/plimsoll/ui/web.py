@@ -218,6 +218,7 @@ ANSWERS: Mapping[str, Answer] = {
     ),
     "/api/{place}/services": lambda asked: asked.room.watch.page(),
     "/api/{place}/services/{service}": lambda asked: asked.room.watch.service_page(asked.word("service")),
+    "/api/{place}/devices": lambda asked: asked.room.devices.page(text=asked.text("text"), **asked.cut),
     "/api/{place}/checks": lambda asked: check_pages.checks_page(asked.room.place.directory),
     "/api/{place}/checks/{check}": lambda asked: check_pages.check_page(
         asked.room.place.directory, asked.word("check")

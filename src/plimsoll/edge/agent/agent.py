@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 
 from plimsoll.edge.acceptance import refusal, wanted_of
-from plimsoll.edge.agent.disk import AgentDisk, Identity
+from plimsoll.edge.agent.disk import AgentDisk, Followed, Identity
 from plimsoll.edge.agent.following import Following
 from plimsoll.edge.agent.log_sender import LogSender
 from plimsoll.edge.agent.spool import LOGS
 from plimsoll.edge.agent.surroundings import temperature
-from plimsoll.edge.documents import REPORT, REQUEST, STATE, DesiredState, DeviceReport, EnrolmentRequest
+from plimsoll.edge.documents import REPORT, REQUEST, STATE, DesiredState, DeviceReport, EnrolmentRequest, UploadRule
 from plimsoll.edge.envelopes import seal, unseal
 from plimsoll.edge.key_statements import KEYS_TAG, take_statements
 from plimsoll.edge.place import STATE_TAG, EdgePlace, report_tag, request_tag
@@ -24,6 +25,9 @@ from plimsoll.registry.references import parse_reference
 FIRST_SYNC = 5.0
 """Seconds between syncs before a state says how many."""
 TICK = 0.5
+MOST_MOVES = 5
+"""Groups through which a device goes in one sync: states that lead in a circle end nothing."""
+_LONG_AGO = datetime.min.replace(tzinfo=UTC)
 
 
 class Agent:
@@ -33,10 +37,11 @@ class Agent:
         self._disk = disk
         self._identity = identity
         self._say = say
-        self._place = EdgePlace(parse_reference(identity.place))
+        self._followed = disk.followed(identity)
+        self._place = EdgePlace(parse_reference(self._followed.place))
         self._logs = LogSender(disk, identity)
         self._following = Following(disk, identity.device, say, self._tell_problem)
-        self._state = disk.state()
+        self._state = disk.state(self._followed.group)
         self._problem = ""
         self._asked = False
         self._key_id = str(disk.keys.signer().public_key.keyid)
@@ -48,33 +53,53 @@ class Agent:
         try:
             while not stopped():
                 if time.monotonic() >= due:
-                    self.sync()
-                    due = time.monotonic() + (self._state.sync if self._state else FIRST_SYNC)
+                    more = self.sync()
+                    due = time.monotonic() + (0 if more else self._state.sync if self._state else FIRST_SYNC)
                 self._following.watch()
                 time.sleep(TICK)
         finally:
             self._following.stop()
-            self._place.close()
-            self._logs.close()
+            self.close()
 
-    def sync(self) -> None:
-        """Look for a newer state, follow it, and report. A link that is down changes nothing."""
-        try:
+    def close(self) -> None:
+        """Close connections."""
+        self._place.close()
+        self._logs.close()
+
+    def sync(self) -> bool:
+        """Look for a newer state, follow it, and report; whether logs are left that can be sent at once.
+
+        A link that is down changes nothing.
+        """
+        linked, more = False, False
+        with self._going_on("sync"):
             self._ask_to_be_taken_in()
             self._look_for_keys()
             self._look_for_state()
-        except PlimsollError as error:
-            self._tell_problem(f"sync: {error.on_one_line()}")
-        self._follow()
-        try:
-            self._logs.send()
-        except PlimsollError as error:
-            self._tell_problem(f"logs: {error.on_one_line()}")
-        self._take_logs()
-        try:
+            linked = True
+        with self._going_on("release"):
+            self._follow()
+        with self._going_on("logs"):
+            self._take_logs(linked=linked)
+            # A link that is down takes its time to say so: it is not asked again for logs in this sync.
+            more = linked and self._logs.send(self._rule)
+        with self._going_on("report"):
             self._report()
+        return more
+
+    @contextlib.contextmanager
+    def _going_on(self, what: str) -> Iterator[None]:
+        """Tell what is in the way of the block, a link or a disk that is full, and go on after it."""
+        try:
+            yield
         except PlimsollError as error:
-            self._tell_problem(f"report: {error.on_one_line()}")
+            self._tell_problem(f"{what}: {error.on_one_line()}")
+        except OSError as error:
+            self._tell_problem(f"{what}: {error.strerror or type(error).__name__}: {error.filename or self._disk.root}")
+
+    @property
+    def _rule(self) -> UploadRule:
+        return self._state.upload if self._state else UploadRule()
 
     def _ask_to_be_taken_in(self) -> None:
         if self._asked:
@@ -88,7 +113,8 @@ class Agent:
             proof=proof(identity.secret, str(key.keyid)),
         )
         about = f"{identity.group}/{identity.device}/request"
-        self._place.write(request_tag(identity.device), seal(about, REQUEST, request, self._disk.keys))
+        if self._followed.place == identity.place:
+            self._place.write(request_tag(identity.device), seal(about, REQUEST, request, self._disk.keys))
         self._asked = True
 
     def _look_for_keys(self) -> None:
@@ -99,54 +125,74 @@ class Agent:
             self._say(line)
 
     def _look_for_state(self) -> None:
-        if not self._place.changed(STATE_TAG):
-            return
-        envelope = self._place.read(STATE_TAG)
-        if envelope is None:
-            return
-        group = self._identity.group
-        state, _ = unseal(envelope, f"{group}/state", STATE, DesiredState, self._disk.owner)
-        if why := refusal(state, group, self._state, datetime.now(UTC)):
-            self._tell_problem(f"refused: {why}")
-            return
-        if state != self._state:
-            self._disk.take(state)
-            self._state = state
-            self._say(f"took the state {state.counter}")
+        """Take the newest state. One that leads to another group is followed at once, and at most so many."""
+        for _ in range(MOST_MOVES):
+            if not self._place.changed(STATE_TAG) or (envelope := self._place.read(STATE_TAG)) is None:
+                return
+            group = self._followed.group
+            state, _ = unseal(envelope, f"{group}/state", STATE, DesiredState, self._disk.owner)
+            now = max(datetime.now(UTC), self._followed.since or _LONG_AGO)
+            if why := refusal(state, group, self._state, now):
+                self._tell_problem(f"refused: {why}")
+                return
+            if state != self._state:
+                self._disk.take(state)
+                self._state = state
+                self._say(f"took the state {state.counter}")
+            if not (place := state.moved.get(self._key_id)):
+                return
+            self._go_to(place, state)
+
+    def _go_to(self, place: str, state: DesiredState) -> None:
+        """Look at the place of another group from now on. What is served stays until its state is here."""
+        reference = parse_reference(place)
+        self._followed = Followed(place=place, since=max(state.issued, self._followed.since or _LONG_AGO))
+        self._disk.follow(self._followed)
+        self._place.close()
+        self._place = EdgePlace(reference)
+        self._state = self._disk.state(self._followed.group)
+        self._say(f"belongs to {self._followed.group} from now on, at {place}")
 
     def _follow(self) -> None:
         if self._state is None:
             return
-        if self._following.follow(*wanted_of(self._state, self._identity.device, self._key_id)):
+        wanted = wanted_of(self._state, self._identity.device, self._key_id)
+        if self._following.follow(self._followed.group, *wanted):
             self._problem = ""
 
-    def _take_logs(self) -> None:
-        for service in self._following.services.values():
-            for name in LOGS:
-                self._logs.spool.take(service.wanted.name, name, service.log(name))
-        state = self._state
-        if state is not None and (lost := self._logs.spool.bound(state.keep_bytes, state.keep)):
+    def _take_logs(self, *, linked: bool) -> None:
+        spool, state = self._logs.spool, self._state
+        with self._going_on("logs"):
+            spool.press(self._rule, linked=linked)
+            for service in self._following.services.values():
+                for name in LOGS:
+                    spool.take(service.wanted.name, name, service.log(name))
+        if state is not None and (lost := spool.bound(state.keep_bytes, state.keep)):
             self._say(f"dropped {lost} lines of logs: they had no room, or waited too long")
 
     def _report(self) -> None:
-        identity = self._identity
+        identity, group = self._identity, self._followed.group
+        logged, held = self._logs.logged
         report = DeviceReport(
             device=identity.device,
             number=self._disk.next_number(),
             at=datetime.now(UTC),
             counter=self._state.counter if self._state else 0,
-            release=self._following.applied.release,
+            release=self._following.applied.release if self._following.applied.group in ("", group) else 0,
             services=self._following.reports(),
             failed=self._following.applied.failed,
             problem=self._following.applied.problem or self._problem,
-            logged=self._logs.sent,
-            waiting=self._logs.waiting,
+            logged=logged,
+            held=held,
+            waiting=self._logs.spool.size,
             dropped=self._logs.spool.dropped,
+            left=self._logs.spool.left,
+            uploaded=self._logs.budget.spent,
             disk=self._disk.free(),
             temperature=temperature(),
             fetched=self._following.applied.fetched,
         )
-        about = f"{identity.group}/{identity.device}/report"
+        about = f"{group}/{identity.device}/report"
         self._place.write(report_tag(identity.device), seal(about, REPORT, report, self._disk.keys))
 
     def _tell_problem(self, problem: str) -> None:

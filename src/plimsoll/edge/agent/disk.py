@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import shutil
 from collections.abc import Iterator
+from datetime import datetime
 from pathlib import Path
 from typing import TypeVar
 
@@ -14,6 +15,7 @@ from msgspec import Struct
 from plimsoll.decoding import UNREADABLE
 from plimsoll.edge.documents import DesiredState, WantedService
 from plimsoll.edge.key_statements import DeviceTrust
+from plimsoll.edge.place import group_at
 from plimsoll.edge.tokens import Token
 from plimsoll.errors import FileError, TargetError
 from plimsoll.files import flush, replace_file
@@ -32,13 +34,26 @@ class Identity(Struct, frozen=True, kw_only=True):
     secret: str
 
 
+class Followed(Struct, frozen=True, kw_only=True):
+    """The place whose states the device takes, and the time of the state that led there: no clock is before it."""
+
+    place: str
+    since: datetime | None = None
+
+    @property
+    def group(self) -> str:
+        """The group of the place."""
+        return group_at(self.place)
+
+
 class Applied(Struct, frozen=True, kw_only=True):
     """What the device serves, and what it has taken back: `failed` is a release, `problem` the reason.
 
     `former` is what it served before, until the present release has shown itself. `fetched` are the bytes that its
-    models took.
+    models took. `group` is the group whose release it is; that of the enrolment when it is empty.
     """
 
+    group: str = ""
     release: int = 0
     services: tuple[WantedService, ...] = ()
     former_release: int = 0
@@ -99,13 +114,25 @@ class AgentDisk:
         """Who the device is; None before it was enrolled."""
         return self._read("identity.json", Identity)
 
-    def state(self) -> DesiredState | None:
-        """The newest state that was taken."""
-        return self._read("state.json", DesiredState)
+    def followed(self, identity: Identity) -> Followed:
+        """The place whose states the device takes: that of its enrolment until a state leads elsewhere."""
+        return self._read("followed.json", Followed) or Followed(place=identity.place)
+
+    def follow(self, followed: Followed) -> None:
+        """Keep the place whose states the device takes from now on."""
+        replace_file(self.root / "followed.json", msgspec.json.encode(followed))
+
+    def state(self, group: str) -> DesiredState | None:
+        """The newest state of a group that was taken."""
+        return self._read(self._state_name(group), DesiredState)
 
     def take(self, state: DesiredState) -> None:
-        """Keep a state that was verified: nothing older is taken after this."""
-        replace_file(self.root / "state.json", msgspec.json.encode(state))
+        """Keep a state that was verified: nothing older of its group is taken after this."""
+        replace_file(self.root / self._state_name(state.group), msgspec.json.encode(state))
+
+    def _state_name(self, group: str) -> str:
+        identity = self.identity()
+        return "state.json" if identity is None or identity.group == group else f"state-{group}.json"
 
     def applied(self) -> Applied:
         """What the device serves."""

@@ -57,11 +57,14 @@ class Following:
         """What each service has answered."""
         return tuple(service.report() for service in self.services.values())
 
-    def follow(self, release: int, wanted: tuple[WantedService, ...]) -> bool:
-        """Bring the services to a release; whether something changed.
+    def follow(self, group: str, release: int, wanted: tuple[WantedService, ...]) -> bool:
+        """Bring the services to a release of a group; whether something changed.
 
         One that cannot be proved is taken back, and not tried again.
         """
+        if group != self.applied.group:
+            # Numbers of releases are those of one group: what is served stays, and is no release of this one.
+            self._keep(replace(self.applied, group=group, release=0, former_release=0, failed=0, problem=""))
         applied = self.applied
         if (release, wanted) == (applied.release, applied.services) or (release and release == applied.failed):
             return False
@@ -75,9 +78,10 @@ class Following:
         if problem := self._bring(wanted, models):
             self._take_back(release, problem)
             return False
-        former = applied.services if applied.release and wanted else None
+        former = applied.services if applied.services and wanted else None
         self._keep(
             Applied(
+                group=group,
                 release=release,
                 services=wanted,
                 former_release=applied.release,
@@ -127,7 +131,8 @@ class Following:
         if former is None:
             return
         self._restore({each.name: each for each in former})
-        self._keep(Applied(release=self.applied.former_release, services=former, failed=failed, problem=problem))
+        release, group = self.applied.former_release, self.applied.group
+        self._keep(Applied(group=group, release=release, services=former, failed=failed, problem=problem))
         self._say(f"took release {failed} back: {problem}")
 
     def _bring(self, wanted: tuple[WantedService, ...], models: dict[str, ModelFile]) -> str:

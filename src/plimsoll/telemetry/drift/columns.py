@@ -55,6 +55,13 @@ def output_columns(outputs: Mapping[str, Array], spec: ModelSpec) -> dict[str, A
     return {name: column for name, column in columns.items() if name not in repeated or name == "label"}
 
 
+def prediction_column(outputs: Mapping[str, Array]) -> Array | None:
+    """The column to compare labels with: `label` if it exists, else the only column."""
+    if "label" in outputs:
+        return outputs["label"]
+    return next(iter(outputs.values())) if len(outputs) == 1 else None
+
+
 def _row_summaries(name: str, flat: Array) -> dict[str, Array]:
     if flat.dtype.kind not in "fiub":
         return {}

@@ -24,7 +24,7 @@ from plimsoll.files import replace_file
 from plimsoll.runtime.server.observers import Answer, Reply
 from plimsoll.runtime.tensors import Array
 from plimsoll.telemetry.drift.build_reference import read_reference
-from plimsoll.telemetry.drift.columns import input_columns, output_columns
+from plimsoll.telemetry.drift.columns import input_columns, output_columns, prediction_column
 from plimsoll.telemetry.drift.feedback import AccuracyAlarm, AccuracyScores
 from plimsoll.telemetry.drift.limits import DriftLimits
 from plimsoll.telemetry.drift.metrics import AccuracyMetrics, drift_families
@@ -193,7 +193,7 @@ class DriftWatch:
         return is_ours and answer.status == 200 and not answer.shadow and bool(answer.inputs)
 
     def _add_predictions(self, answers: Sequence[Answer], outputs: Mapping[str, Array]) -> None:
-        chosen = _prediction_column(outputs)
+        chosen = prediction_column(outputs)
         if chosen is None:
             return
         values = chosen.tolist()
@@ -273,13 +273,6 @@ def _concatenate(tensors: Sequence[Mapping[str, Array]]) -> dict[str, Array]:
     if len(tensors) == 1:
         return dict(tensors[0])
     return {name: np.concatenate([one[name] for one in tensors]) for name in tensors[0]}
-
-
-def _prediction_column(outputs: Mapping[str, Array]) -> Array | None:
-    """The column to compare labels with: `label` if it exists, else the only column."""
-    if "label" in outputs:
-        return outputs["label"]
-    return next(iter(outputs.values())) if len(outputs) == 1 else None
 
 
 def _error_reply(status: int, reason: str) -> Reply:

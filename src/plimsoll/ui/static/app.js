@@ -5,7 +5,7 @@ import { h, problem, replace } from "./dom.js";
 import { runsView } from "./runs.js";
 import { parse, started } from "./start.js";
 
-const ROOMS = [["runs", "Runs", "r"], ["sweeps", "Sweeps", "w"], ["models", "Models", "m"], ["services", "Services", "s"], ["checks", "Checks", "c"]];
+const ROOMS = [["runs", "Runs", "r"], ["sweeps", "Sweeps", "w"], ["models", "Models", "m"], ["services", "Services", "s"], ["devices", "Devices", "d"], ["checks", "Checks", "c"]];
 // What is not the first page comes when somebody opens it.
 const later = (file, name) => async (view) => (await import(file))[name](view);
 const logView = later("./logs.js", "logView");
@@ -15,6 +15,7 @@ const VIEWS = {
   sweeps: { 0: later("./sweeps.js", "sweepsView"), 1: later("./sweeps.js", "sweepView") },
   models: { 0: later("./models.js", "modelsView"), 1: later("./models.js", "modelView") },
   services: { 0: later("./services.js", "servicesView"), 1: later("./services.js", "serviceView") },
+  devices: { 0: later("./devices.js", "devicesView") },
   checks: { 0: later("./checks.js", "checksView"), 1: later("./checks.js", "checkView") },
 };
 const main = document.getElementById("main"), chooser = document.getElementById("place");
@@ -139,7 +140,7 @@ async function refreshPlaces() {
 }
 
 function keys() {
-  const rows = [["g r", "runs"], ["g w", "sweeps"], ["g m", "models"], ["g s", "services"], ["g c", "checks"], ["/", "search"], ["j, k", "next or previous row"],
+  const rows = [["g r", "runs"], ["g w", "sweeps"], ["g m", "models"], ["g s", "services"], ["g d", "devices"], ["g c", "checks"], ["/", "search"], ["j, k", "next or previous row"],
     ["Enter", "open the row"], ["x", "choose the row for a comparison"], ["n, p", "next or previous page"], ["?", "these keys"]];
   replace(dialog, h("h2", { id: "dialog-title" }, "Keys"),
     h("dl", { class: "facts" }, rows.map(([key, what]) => [h("dt", null, h("kbd", null, key)), h("dd", null, what)])),
