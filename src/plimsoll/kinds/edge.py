@@ -125,6 +125,9 @@ class EdgeKind(Kind[Edge]):
             if not isinstance(services[name].model, str) or services[name].own or services[name].pipeline:
                 text = f"devices run services of one model, and '{name}' is another kind of service"
                 raise file.error(text, "name a service with `model: NAME` alone", *place)
+            if services[name].explain is not None:
+                text = f"service '{name}' explains its answers by shap, which devices do not have"
+                raise file.error(text, "leave explain out, or name a service without it", *place)
 
     def plan(self, name: str, part: Edge, planner: Planner) -> AnyStep:
         """Plan the services; the group adds nothing to a run."""

@@ -11,7 +11,7 @@ from msgspec.structs import replace
 
 from plimsoll.application.loading import ApplicationFile
 from plimsoll.application.parts import Code, Command, Part, Resources
-from plimsoll.application.scalars import ModelReference, Name
+from plimsoll.application.scalars import ModelReference, Name, duration_in_seconds
 from plimsoll.application.workspace import NamedCommand
 from plimsoll.indexes.names import versions_of
 from plimsoll.kinds import ingredients
@@ -29,10 +29,10 @@ from plimsoll.kinds.predictors import (
     planned,
     planned_pipeline,
 )
-from plimsoll.kinds.serve import LOOPBACK, ModelShare, Rollout, Serve
+from plimsoll.kinds.serve import LOOPBACK, ModelShare, Rollout, SampledExplanations, Serve
 from plimsoll.kinds.service_callers import check_callers, settings_of
-from plimsoll.kinds.service_checks import check_shares, check_what_answers
-from plimsoll.kinds.service_settings import Auth, Drift, Latency, SampleInput, Scale, Telemetry, WeightedModel
+from plimsoll.kinds.service_checks import check_explain, check_shares, check_what_answers
+from plimsoll.kinds.service_settings import Auth, Drift, Explain, Latency, SampleInput, Scale, Telemetry, WeightedModel
 from plimsoll.kinds.tables import check_table
 from plimsoll.planning.keys import setting
 from plimsoll.planning.kind import Kind
@@ -71,6 +71,7 @@ class Service(Part, frozen=True, kw_only=True):
     scale: Scale | None = None
     latency: Latency | None = None
     drift: Drift | None = None
+    explain: Annotated[Explain, Meta(description="explanations by shap, for models that are no trees")] | None = None
     telemetry: Telemetry = Telemetry()
     sample: Annotated[
         dict[str, SampleInput],
@@ -157,6 +158,8 @@ class ServiceKind(Kind[Service]):
                 raise file.error("rollout is for a service of a model without a version", hint, *at, "rollout")
             if service.scale is not None and service.scale.min > service.scale.max:
                 raise file.error("scale.min is more than scale.max", "lower min or raise max", *at, "scale", "min")
+            if service.explain is not None:
+                check_explain(file, service, service.explain, *at)
             if service.drift is not None:
                 check_table(file, service.drift.reference, "drift is judged against", *at, "drift", "reference")
             for each, given in service.sample.items():
@@ -217,6 +220,11 @@ class ServiceKind(Kind[Service]):
                 made_of.append(setting(word, to_builtins(getattr(part, word))))
         references = DATASETS.inputs(planner, (part.drift.reference,)) if part.drift else ()
         made_of += map(ingredients.of_input, references)
+        explain = _explain(part, planner)
+        if explain is not None:
+            found = [ingredients.of_input(explain.background), setting("explain", to_builtins(part.explain))]
+            made_of += [each for each in found if each not in made_of]
+            more = [*more, explain.background.step]
         made_of.append(setting("telemetry", to_builtins(part.telemetry)))
         if part.sample:
             made_of.append(setting("sample", to_builtins(part.sample)))
@@ -245,6 +253,7 @@ class ServiceKind(Kind[Service]):
             assistant=assistant,
             auth=auth,
             hosts=part.hosts,
+            explain=explain,
         )
         needs = [*registered, *(file.step for file in references), *needed, *more]
         return planner.add(name, work, made_of, needs=needs, resources=part.resources, retries=1)
@@ -254,6 +263,19 @@ class ServiceKind(Kind[Service]):
         if ASKS_SERVICES in planner.facts.lacks:
             return None
         return next((name for name, each in self.of(planner.application).items() if each.llm == llm), None)
+
+
+def _explain(part: Service, planner: Planner) -> SampledExplanations | None:
+    if part.explain is None:
+        return None
+    (background,) = DATASETS.inputs(planner, (part.explain.background,))
+    budget = part.explain.budget
+    return SampledExplanations(
+        background=background,
+        evaluations=budget.evaluations,
+        seconds=duration_in_seconds(budget.time),
+        output=part.explain.output,
+    )
 
 
 def _shares(part: Service, planner: Planner) -> tuple[tuple[ModelShare, ...], list[Ingredient], list[str]]:
