@@ -238,6 +238,9 @@ class EdgeKind(Kind[Edge]):
             if isinstance(services[name].auth, Auth):
                 text = f"the service '{name}' asks who calls it, and servers on devices know no callers"
                 raise file.error(text, "name a service without `auth`, for this device alone", *place)
+            if services[name].explain is not None:
+                text = f"service '{name}' explains its answers by shap, which devices do not have"
+                raise file.error(text, "leave explain out, or name a service without it", *place)
 
     def plan(self, name: str, part: Edge, planner: Planner) -> AnyStep:
         """Plan the services; the group adds nothing to a run."""

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Annotated, ClassVar, Literal, Protocol, runtime_checkable
 
-from msgspec import Meta, Struct
+from msgspec import Meta, Struct, to_builtins
 
 from plimsoll.application.loading import ApplicationFile
 from plimsoll.application.parts import Code, Command, Inputs, Part, Resources
@@ -15,6 +15,7 @@ from plimsoll.application.workspace import NamedCommand, NamedSource
 from plimsoll.kinds import ingredients
 from plimsoll.kinds.adapters import Base, check_adapter, check_served_with, check_whole, name_of
 from plimsoll.kinds.brought import Bring, check_source, named_sources, plan_bring
+from plimsoll.kinds.card import Card, CardPlan, check_card, planned_card
 from plimsoll.kinds.dataset import DATASETS, Fetch
 from plimsoll.kinds.environment import environment_step
 from plimsoll.planning.keys import setting, text_digest
@@ -76,6 +77,7 @@ class Model(Part, frozen=True, kw_only=True):
     licence: Annotated[str, Meta(description="the licence of a brought model, as an SPDX expression")] = ""
     licences: Annotated[tuple[str, ...], Meta(description="licences that a brought model may have to be served")] = ()
     accept: Annotated[dict[str, Bound], Meta(description="bounds on figures of metrics.json; all must hold")] = {}  # noqa: RUF012 - msgspec copies it
+    card: Annotated[Card, Meta(description="what the card of each version says besides what is recorded")] = Card()
 
 
 class TrainResult(Result, frozen=True, kw_only=True, omit_defaults=True):
@@ -155,7 +157,7 @@ class Register(Work, frozen=True, kw_only=True):
     `train` is the step that trained or brought it. `source` is where it was brought from, `licences` are those that are
     accepted; both are empty for a trained one. `lineage` has the ingredients of the training, and the sources
     of its inputs (kind `source`). `served_by_code` is set for a model that the user's own code serves, which may be of
-    any format. `base` is the model that an adapter is of.
+    any format. `base` is the model that an adapter is of. `card` is what the version's card is made with.
     """
 
     verb: ClassVar[str] = "register"
@@ -173,6 +175,11 @@ class Register(Work, frozen=True, kw_only=True):
     lineage: tuple[Ingredient, ...] = ()
     served_by_code: bool = False
     base: Base | None = None
+    card: CardPlan = CardPlan()
+
+    def needed_extras(self) -> Iterator[str]:
+        """Those of what the card tells."""
+        yield from self.card.needed_extras()
 
 
 class _Based(Struct, frozen=True, kw_only=True):
@@ -195,6 +202,7 @@ class ModelKind(Kind[Model]):
         models = self.of(file.application)
         for name, model in models.items():
             check_adapter(file, models, name, *self.place(name))
+            check_card(file, model.card, *self.place(name), "card", brought=model.source is not None)
             if (model.train is None) == (model.source is None):
                 words = "both `train` and `source`" if model.train else "neither `train` nor `source`"
                 hint = "a model is trained, or brought from a source: give it one of the two"
@@ -225,6 +233,7 @@ class ModelKind(Kind[Model]):
             return self._plan_brought(name, part, planner)
         based = self._based(planner, part)
         train = self._train(name, part.train, planner, based)
+        table = self._explained(planner, part)
         work = Register(
             model=name,
             train=train.name,
@@ -235,15 +244,16 @@ class ModelKind(Kind[Model]):
             lineage=(*train.ingredients, *ingredients.upstream(planner, train, Fetch)),
             served_by_code=name in _served_by_code(planner),
             base=based.base,
+            card=planned_card(part.card, train.work.inputs, table),
         )
-        made_of = [ingredients.of_step(train), setting("accept", part.accept)]
-        return planner.add(name, work, made_of, needs=(train.name, *based.needs))
+        made_of = [ingredients.of_step(train), setting("accept", part.accept), *_of_card(part, table)]
+        return planner.add(name, work, made_of, needs=(train.name, *based.needs, *_needed(table)))
 
     def _plan_brought(self, name: str, part: Model, planner: Planner) -> AnyStep:
         source = part.source or ""
         bring = Bring(source=source, sha256=part.sha256, tokenizer=part.tokenizer, licence=part.licence)
         step = plan_bring(name, bring, planner)
-        based = self._based(planner, part)
+        based, table = self._based(planner, part), self._explained(planner, part)
         work = Register(
             model=name,
             train=step.name,
@@ -253,9 +263,17 @@ class ModelKind(Kind[Model]):
             accept=part.accept,
             served_by_code=name in _served_by_code(planner),
             base=based.base,
+            card=planned_card(part.card, (), table),
         )
         made_of = [ingredients.of_step(step), setting("accept", part.accept), setting("licences", list(part.licences))]
-        return planner.add(name, work, [*made_of, *based.made_of], needs=(step.name, *based.needs))
+        made_of += [*based.made_of, *_of_card(part, table)]
+        return planner.add(name, work, made_of, needs=(step.name, *based.needs, *_needed(table)))
+
+    def _explained(self, planner: Planner, part: Model) -> InputFile | None:
+        """The table over whose rows the card sums up explanations."""
+        if part.card.explain is None:
+            return None
+        return next(iter(DATASETS.inputs(planner, (part.card.explain,))))
 
     def _based(self, planner: Planner, part: Model) -> _Based:
         """What an adapter is of. For its key it counts what the model is, and not which bounds that has to meet."""
@@ -331,6 +349,17 @@ class ModelKind(Kind[Model]):
             resources=part.resources,
             retries=part.retries,
         )
+
+
+def _of_card(part: Model, table: InputFile | None) -> list[Ingredient]:
+    """The card's ingredients of a key: none where the file says nothing of it."""
+    if part.card == Card():
+        return []
+    return [setting("card", to_builtins(part.card)), *([ingredients.of_input(table)] if table else [])]
+
+
+def _needed(table: InputFile | None) -> tuple[str, ...]:
+    return (table.step,) if table is not None else ()
 
 
 @runtime_checkable

@@ -27,6 +27,8 @@ CALLERS_IN_PLACE = "callers-in-place"
 """The feature of targets whose servers read the files by which callers are known where they lie."""
 CLUSTER_CALLERS = "cluster-callers"
 """The feature of targets that know whose a token of theirs is."""
+SAMPLES_EXPLANATIONS = "sampled-explanations"
+"""The feature of targets whose servers explain models that are no trees."""
 UNROUTED = "a Service leads to replicas of language models, whatever they have read"
 """What carries requests to replicas where nothing of the cluster leads to them by more."""
 LOOPBACK = "127.0.0.1"
@@ -60,6 +62,15 @@ class ServeResult(Result, frozen=True, kw_only=True, omit_defaults=True):
         return {"model": self.model, "seconds_to_ready": self.seconds_to_ready, "latency_ms": self.latency_ms}
 
 
+class SampledExplanations(Part, frozen=True, kw_only=True):
+    """Explanations by shap: the table of the background, the output, and the budget of a request in `seconds`."""
+
+    background: InputFile
+    evaluations: int
+    seconds: float
+    output: str = ""
+
+
 class ModelShare(Part, frozen=True, kw_only=True):
     """One version of a service's model and its share of the traffic.
 
@@ -79,7 +90,8 @@ class Serve(Work, frozen=True, kw_only=True):
     `model` is the reference in the file: a name, or `name@version`; of several, the one with the largest share.
     `register_key` is the key of the step that registers the model in this plan; `None` when the file pins a version.
     `shares` are all versions that share the traffic; empty for a single one. `latency` is the promised 99th percentile
-    in seconds. `reference` is the table that drift is judged against. `sample` has inputs for the test, by name.
+    in seconds. `reference` is the table that drift is judged against. `explain` says how answers are
+    explained where that is not by trees. `sample` has inputs for the test, by name.
     `own` is the user's code that answers, with the model or without; `pipeline` are steps that answer one after
     another, `llm` is a language model, with `assistant` that of the assistant. Without a model `model` is empty.
     `environment` is the key of the step that creates their environment. `host` and `port` are for a service that stays
@@ -105,6 +117,7 @@ class Serve(Work, frozen=True, kw_only=True):
     auth: AuthSettings | None = None
     tls: TlsSettings | None = None
     hosts: tuple[str, ...] = ()
+    explain: SampledExplanations | None = None
 
     @property
     def served_name(self) -> str:
@@ -197,6 +210,13 @@ class Serve(Work, frozen=True, kw_only=True):
                 asks="asks a cluster who its callers are",
                 remedy="name callers by tokens or jwt there",
             )
+        if self.explain is not None:
+            yield FeatureRequest(
+                feature=SAMPLES_EXPLANATIONS,
+                setting=("explain",),
+                asks="explains its answers by shap",
+                remedy="leave explain out there: models of trees are explained without it",
+            )
         if self.llm is not None:
             yield FeatureRequest(
                 feature=engine_feature(self.llm.engine),
@@ -213,6 +233,9 @@ class Serve(Work, frozen=True, kw_only=True):
         if self.reference is not None:
             yield "drift"
             yield from extras_of_table(self.reference)
+        if self.explain is not None:
+            yield "shap"
+            yield from extras_of_table(self.explain.background)
         if self.telemetry.traces:
             yield "otel"
         if self.llm is not None:

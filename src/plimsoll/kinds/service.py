@@ -11,7 +11,7 @@ from msgspec.structs import replace
 
 from plimsoll.application.loading import ApplicationFile
 from plimsoll.application.parts import Code, Command, Part, Resources
-from plimsoll.application.scalars import ModelReference, Name
+from plimsoll.application.scalars import ModelReference, Name, duration_in_seconds
 from plimsoll.application.workspace import NamedCommand, NamedSource
 from plimsoll.indexes.names import versions_of
 from plimsoll.kinds import ingredients
@@ -29,10 +29,20 @@ from plimsoll.kinds.predictors import (
     planned,
     planned_pipeline,
 )
-from plimsoll.kinds.serve import CALLERS_IN_PLACE, LOOPBACK, ModelShare, Rollout, Serve
+from plimsoll.kinds.serve import CALLERS_IN_PLACE, LOOPBACK, ModelShare, Rollout, SampledExplanations, Serve
 from plimsoll.kinds.service_callers import check_callers, files_of, ingredients_of, settings_of, tls_of
-from plimsoll.kinds.service_checks import check_shares, check_what_answers
-from plimsoll.kinds.service_settings import Auth, Drift, Latency, SampleInput, Scale, Telemetry, Tls, WeightedModel
+from plimsoll.kinds.service_checks import check_explain, check_shares, check_what_answers
+from plimsoll.kinds.service_settings import (
+    Auth,
+    Drift,
+    Explain,
+    Latency,
+    SampleInput,
+    Scale,
+    Telemetry,
+    Tls,
+    WeightedModel,
+)
 from plimsoll.kinds.tables import check_table
 from plimsoll.planning.keys import setting
 from plimsoll.planning.kind import Kind
@@ -71,6 +81,7 @@ class Service(Part, frozen=True, kw_only=True):
     scale: Scale | None = None
     latency: Latency | None = None
     drift: Drift | None = None
+    explain: Annotated[Explain, Meta(description="explanations by shap, for models that are no trees")] | None = None
     telemetry: Telemetry = Telemetry()
     sample: Annotated[
         dict[str, SampleInput],
@@ -158,6 +169,8 @@ class ServiceKind(Kind[Service]):
                 raise file.error("rollout is for a service of a model without a version", hint, *at, "rollout")
             if service.scale is not None and service.scale.min > service.scale.max:
                 raise file.error("scale.min is more than scale.max", "lower min or raise max", *at, "scale", "min")
+            if service.explain is not None:
+                check_explain(file, service, service.explain, *at)
             if service.drift is not None:
                 check_table(file, service.drift.reference, "drift is judged against", *at, "drift", "reference")
             for each, given in service.sample.items():
@@ -222,18 +235,12 @@ class ServiceKind(Kind[Service]):
                 made_of.append(setting(word, to_builtins(getattr(part, word))))
         references = DATASETS.inputs(planner, (part.drift.reference,)) if part.drift else ()
         made_of += map(ingredients.of_input, references)
-        made_of.append(setting("telemetry", to_builtins(part.telemetry)))
-        if part.sample:
-            made_of.append(setting("sample", to_builtins(part.sample)))
-        auth = settings_of(part)
-        if auth is not None:
-            made_of.append(setting("auth", to_builtins(part.auth)))
-            if CALLERS_IN_PLACE in planner.facts.lacks:
-                made_of += ingredients_of(name, planner.workspace)
-        if part.tls is not None:
-            made_of.append(setting("tls", to_builtins(part.tls)))
-        if part.hosts:
-            made_of.append(setting("hosts", to_builtins(part.hosts)))
+        explain = _explain(part, planner)
+        if explain is not None:
+            found = [ingredients.of_input(explain.background), setting("explain", to_builtins(part.explain))]
+            made_of += [each for each in found if each not in made_of]
+            more = [*more, explain.background.step]
+        made_of += self._settings(name, part, planner)
         work = Serve(
             service=name,
             model=leading.model,
@@ -252,12 +259,28 @@ class ServiceKind(Kind[Service]):
             rollout=part.rollout,
             llm=llm,
             assistant=assistant,
-            auth=auth,
+            auth=settings_of(part),
             tls=tls_of(part),
             hosts=part.hosts,
+            explain=explain,
         )
         needs = [*registered, *(file.step for file in references), *needed, *more]
         return planner.add(name, work, made_of, needs=needs, resources=part.resources, retries=1)
+
+    def _settings(self, name: str, part: Service, planner: Planner) -> list[Ingredient]:
+        """What of a service's own words its key is made of."""
+        made_of = [setting("telemetry", to_builtins(part.telemetry))]
+        if part.sample:
+            made_of.append(setting("sample", to_builtins(part.sample)))
+        if settings_of(part) is not None:
+            made_of.append(setting("auth", to_builtins(part.auth)))
+            if CALLERS_IN_PLACE in planner.facts.lacks:
+                made_of += ingredients_of(name, planner.workspace)
+        if part.tls is not None:
+            made_of.append(setting("tls", to_builtins(part.tls)))
+        if part.hosts:
+            made_of.append(setting("hosts", to_builtins(part.hosts)))
+        return made_of
 
     def _service_of(self, llm: str, planner: Planner) -> str | None:
         """The first service of a language model, where one service asks another; None where it has to have its own.
@@ -268,6 +291,19 @@ class ServiceKind(Kind[Service]):
             return None
         services = self.of(planner.application).items()
         return next((name for name, each in services if each.llm == llm and not isinstance(each.auth, Auth)), None)
+
+
+def _explain(part: Service, planner: Planner) -> SampledExplanations | None:
+    if part.explain is None:
+        return None
+    (background,) = DATASETS.inputs(planner, (part.explain.background,))
+    budget = part.explain.budget
+    return SampledExplanations(
+        background=background,
+        evaluations=budget.evaluations,
+        seconds=duration_in_seconds(budget.time),
+        output=part.explain.output,
+    )
 
 
 def _shares(part: Service, planner: Planner) -> tuple[tuple[ModelShare, ...], list[Ingredient], list[str]]:

@@ -7,12 +7,14 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
 from plimsoll.application.loading import ApplicationFile
+from plimsoll.application.scalars import duration_in_seconds
 from plimsoll.kinds.assistant import ASSISTANTS
 from plimsoll.kinds.index import INDEXES
 from plimsoll.kinds.llm import LLMS
 from plimsoll.kinds.model import MODELS
 from plimsoll.kinds.predictors import check_own
-from plimsoll.kinds.service_settings import WeightedModel
+from plimsoll.kinds.service_settings import Explain, WeightedModel
+from plimsoll.kinds.tables import check_table
 
 if TYPE_CHECKING:
     from plimsoll.kinds.service import Service
@@ -55,6 +57,17 @@ def _refuse(file: ApplicationFile, service: Service, words: Iterable[str], what:
         if getattr(service, word):
             text = f"`{word}` is not for a service {what}"
             raise file.error(text, "remove it, or make it a service of its own", *at, word, at_key=True)
+
+
+def check_explain(file: ApplicationFile, service: Service, explain: Explain, *at: str | int) -> None:
+    """Raise FileError for explanations of what is no ONNX model, a background that is no table, and no time at all."""
+    for word in ("llm", "assistant", "index", "run", "pipeline"):
+        if getattr(service, word):
+            text = f"`explain` is for a service of a model, and this one has `{word}`"
+            raise file.error(text, "remove it, or serve the model by a service of its own", *at, "explain", at_key=True)
+    check_table(file, explain.background, "explanations compare with", *at, "explain", "background")
+    if duration_in_seconds(explain.budget.time) <= 0:
+        raise file.error("no explanation takes no time", "write a time such as 10s", *at, "explain", "budget", "time")
 
 
 def _check_scale(file: ApplicationFile, service: Service, llm: str, *at: str | int) -> None:

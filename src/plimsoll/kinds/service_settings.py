@@ -50,6 +50,26 @@ class Drift(Part, frozen=True, kw_only=True):
     reference: Annotated[str, Meta(description="a CSV or Parquet file of a dataset, as name/file")]
 
 
+class ExplainBudget(Part, frozen=True, kw_only=True):
+    """What an explanation may take."""
+
+    evaluations: Annotated[
+        int, Meta(ge=1, le=10_000_000, description="rows that the model computes for one row that is explained")
+    ] = 5000
+    time: Annotated[Duration, Meta(description="for all rows of a request")] = "10s"
+
+
+class Explain(Part, frozen=True, kw_only=True):
+    """How a service explains its answers, for models that are no trees."""
+
+    background: Annotated[str, Meta(description="a CSV or Parquet file of a dataset: the rows that are compared with")]
+    method: Annotated[Literal["shap"], Meta(description="SHAP values by permutations of the features")] = "shap"
+    output: Annotated[
+        str, Meta(max_length=200, description="the output that is explained, where there are several of floats")
+    ] = ""
+    budget: ExplainBudget = ExplainBudget()
+
+
 class Audit(Part, frozen=True, kw_only=True):
     """What an audit log does when its disk is full."""
 

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from msgspec import Struct
 
 from plimsoll.engine.history import RunHistory, StepHistory, WorkerHistory
+from plimsoll.supply.model_card import ModelCard
 
 
 class ModelReport(Struct, frozen=True, kw_only=True):
@@ -15,7 +16,7 @@ class ModelReport(Struct, frozen=True, kw_only=True):
 
     `commit` is that of the application's repository when the training began, with what is to be said of it.
     `source` is where a model that was not trained here is from; `licence_from` says who says its licence. `base` is the
-    version that an adapter is of, and `adapter` what it is.
+    version that an adapter is of, and `adapter` what it is. `card` is None when it cannot be read.
     """
 
     name: str
@@ -39,6 +40,7 @@ class ModelReport(Struct, frozen=True, kw_only=True):
     licence_from: str = ""
     base: str = ""
     adapter: str = ""
+    card: ModelCard | None = None
 
 
 class BaselineComparison(Struct, frozen=True, kw_only=True):

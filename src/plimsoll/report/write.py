@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 from collections.abc import Mapping
 from pathlib import Path
@@ -22,6 +23,7 @@ from plimsoll.report.run_report import RunReport
 from plimsoll.report.service_records import running_processes, service_reports
 from plimsoll.state.directory import StateDirectory
 from plimsoll.state.results import Result
+from plimsoll.targets.cards import read_card
 from plimsoll.targets.models import model_registry
 from plimsoll.targets.versions import installed_version
 
@@ -91,6 +93,9 @@ def _model(state: StateDirectory, step: StepHistory) -> ModelReport | None:
         opened = registry.open(version)
     except PlimsollError:
         return None
+    card = None
+    with contextlib.suppress(PlimsollError):
+        card = read_card(registry, version, state).card
     origin, base = version.lineage.origin, version.lineage.base
     return ModelReport(
         name=version.name,
@@ -114,4 +119,5 @@ def _model(state: StateDirectory, step: StepHistory) -> ModelReport | None:
         licence_from=origin.licence_from if origin else "",
         base=base.reference if base else "",
         adapter=base.about if base else "",
+        card=card,
     )

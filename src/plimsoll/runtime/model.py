@@ -131,6 +131,11 @@ class OnnxModel:
         """What ONNX Runtime has opened, for who runs it with inputs of his own making."""
         return self._session
 
+    @property
+    def files(self) -> Mapping[str, str]:
+        """The digests that its files must have, by path."""
+        return self._files
+
     def require_unaltered(self) -> None:
         """Raise TargetError unless every file of the model has its digest."""
         require_unaltered(self._files)

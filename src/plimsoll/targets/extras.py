@@ -13,6 +13,8 @@ MODULES: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "parquet": ("pyarrow",),
         "drift": ("numpy", "scipy", "river"),
         "otel": ("opentelemetry",),
+        "explain": ("numpy", "onnx"),
+        "shap": ("shap",),
         "jwt": ("jwt",),
         "retrieval": ("onnxruntime", "numpy", "usearch", "tokenizers", "markdown_it", "lxml", "pypdf"),
         "pgvector": ("psycopg", "pgvector"),

@@ -10,6 +10,7 @@ from msgspec.structs import replace
 from plimsoll.kinds.serve import ModelShare, Serve
 from plimsoll.kinds.service_settings import Audit, Telemetry
 from plimsoll.planning.steps import InputFile
+from plimsoll.runtime.explain.sampled_settings import SampledSettings
 from plimsoll.runtime.server.service_file import Batching, ModelFile, ServiceFile
 from plimsoll.runtime.server.traffic import Share
 
@@ -99,11 +100,13 @@ def observer_option(
     drift: Sequence[dict[str, object]],
     drift_file: str = "",
     audit_key: str = "",
+    explain: SampledSettings | None = None,
 ) -> str:
     """The value of a server's `--observer` option for a service; `log` maps the name of a log to its path.
 
     `audit_key` is the directory of the key that signs the audit log.
-    `drift_file` names the versions to watch as `drift` does, and is followed as it changes.
+    `drift_file` names the versions to watch as `drift` does, and is followed as it changes. `explain` is for models
+    that are no trees.
     """
     settings: dict[str, object] = {"service": service}
     for name, enabled in (("access", telemetry.access), ("audit", telemetry.audit)):
@@ -116,6 +119,8 @@ def observer_option(
     settings |= {"payloads": telemetry.payloads, "traces": telemetry.traces, "drift": list(drift)}
     if drift_file:
         settings["drift_file"] = drift_file
+    if explain is not None:
+        settings["explain"] = explain
     return f"plimsoll.telemetry.service:watch={msgspec.json.encode(settings).decode()}"
 
 

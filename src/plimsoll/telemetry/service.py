@@ -31,6 +31,7 @@ from plimsoll.telemetry.request_lines import REQUEST_ID, USER_HEADERS
 from plimsoll.telemetry.requests import RequestMetrics
 
 if TYPE_CHECKING:
+    from plimsoll.runtime.explain.sampling import Sampling
     from plimsoll.runtime.model import Model, OnnxModel
     from plimsoll.telemetry.drift.watch import DriftWatch
 
@@ -81,13 +82,16 @@ class ServiceObserver(Observer):
         traces: bool = False,
         drift: Sequence[Settings] = (),
         drift_file: str = "",
+        explain: Settings | None = None,
     ) -> None:
         """Set up telemetry. Raises PlimsollError when a log, a drift reference or an extra is missing.
 
         When the disk of the audit log is full, `audit_full` says whether the server stops answering; `audit_key` is the
         directory of the key that signs the log. `drift_file` is a list such as `drift` in JSON. It is read again when
-        it changes: versions come and go.
+        it changes: versions come and go. With `explain`, models are explained by shap within its budget; without it,
+        exactly and by their trees.
         """
+        self._sampling = _sampling(explain) if explain is not None else None
         self._process = CollectorRegistry()
         ProcessCollector(registry=self._process)
         self._requests = RequestMetrics(trace_of)
@@ -172,7 +176,9 @@ class ServiceObserver(Observer):
             return {}
         from plimsoll.runtime.explain.outputs import explanations
 
-        model = _of_trees(model)
+        model = _explainable(model)
+        if self._sampling is not None:
+            return self._sampling.explanations(model, inputs, still_wanted.get())
         return explanations(model.path, inputs, model.require_unaltered, still_wanted.get())
 
     @property
@@ -185,14 +191,17 @@ class ServiceObserver(Observer):
         return next(filter(None, (watch.conflict(model.digest, identity, inputs) for watch in self._watches)), "")
 
     def needs(self, parameters: Mapping[str, object]) -> bool:
-        """Explanations need the trees of the model."""
+        """Explanations need the trees of the model, or a process that explains it."""
         return parameters.get("explain") is True
 
     def prepare(self, model: Model) -> None:
-        """Read the trees of a model before its first explanation."""
+        """Read the trees of a model before its first explanation, or start the process that explains it."""
         from plimsoll.runtime.explain.outputs import read_trees
 
-        model = _of_trees(model)
+        model = _explainable(model)
+        if self._sampling is not None:
+            self._sampling.prepare(model)
+            return
         read_trees(model.path, model.require_unaltered)
 
     def respond(self, method: str, path: str, body: bytes) -> Reply:
@@ -217,6 +226,8 @@ class ServiceObserver(Observer):
 
     def close(self) -> None:
         """Close every part."""
+        if self._sampling is not None:
+            self._sampling.close()
         if self._logs is not None:
             self._logs.close()
         for part in (*self._parts, *self._watches):
@@ -244,7 +255,7 @@ def watch(**settings: Any) -> ServiceObserver:
     """Create the observer from settings of the command line. Raises TargetError for an unknown setting."""
     try:
         return ServiceObserver(**settings)
-    except TypeError as error:
+    except (TypeError, msgspec.ValidationError) as error:
         raise TargetError(f"unknown telemetry setting: {error}", where="--observer") from error
 
 
@@ -278,11 +289,18 @@ def _error_reply(status: int, reason: str) -> Reply:
     return Reply(status=status, body=msgspec.json.encode({"error": reason}))
 
 
-def _of_trees(model: Model) -> OnnxModel:
+def _sampling(settings: Settings) -> Sampling:
+    from plimsoll.runtime.explain.sampled_settings import SampledSettings
+    from plimsoll.runtime.explain.sampling import Sampling
+
+    return Sampling(msgspec.convert(settings, type=SampledSettings))
+
+
+def _explainable(model: Model) -> OnnxModel:
     """The model, when it has a file that can be explained. Raises BadTensor for the user's own code."""
     from plimsoll.runtime.model import OnnxModel
     from plimsoll.runtime.tensors import BadTensor
 
     if not isinstance(model, OnnxModel):
-        raise BadTensor(f"'{model.spec.name}' is the user's own code: only models of trees can be explained")
+        raise BadTensor(f"'{model.spec.name}' is the user's own code: only ONNX models can be explained")
     return model

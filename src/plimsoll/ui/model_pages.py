@@ -5,10 +5,15 @@ from __future__ import annotations
 import threading
 from collections.abc import Mapping, Sequence
 
+import msgspec
+
 from plimsoll.application.scalars import bound_holds
+from plimsoll.errors import PlimsollError
 from plimsoll.registry.comparison import compare_versions
+from plimsoll.registry.models import ModelRegistry
 from plimsoll.registry.versions import ModelVersion
 from plimsoll.state.directory import StateDirectory
+from plimsoll.targets.cards import read_card
 from plimsoll.targets.models import model_registry
 from plimsoll.ui.run_pages import matches
 
@@ -34,7 +39,8 @@ class ModelPages:
 
     def version(self, reference: str) -> dict[str, object]:
         """One version with its gates and its lineage. Raises PlimsollError when there is none."""
-        version, (versions, tags) = model_registry(self._state).find(reference), self._all()
+        registry = model_registry(self._state)
+        version, (versions, tags) = registry.find(reference), self._all()
         lineage = version.lineage
         others = [each for each in versions if each.name == version.name]
         return {
@@ -53,6 +59,7 @@ class ModelPages:
             "count": len(version.metrics),
             "refusals": version.refusals,
             "versions": [each.version for each in others][-200:],
+            "card": _card(registry, version, self._state),
         }
 
     def comparison(self, first: str, second: str) -> dict[str, object]:
@@ -83,6 +90,16 @@ class ModelPages:
     def _known_run(self, run: str) -> str:
         """The run that trained a version, where it is still here; a version may come from elsewhere."""
         return run if self._state.has_run(run) else ""
+
+
+def _card(registry: ModelRegistry, version: ModelVersion, state: StateDirectory) -> dict[str, object]:
+    """The card of a version with the key that signed it, or why it cannot be read."""
+    try:
+        found = read_card(registry, version, state)
+    except PlimsollError as error:
+        return {"problem": error.on_one_line()}
+    built: dict[str, object] = msgspec.to_builtins(found)
+    return built
 
 
 def _row(version: ModelVersion, tags: Mapping[str, Sequence[str]]) -> dict[str, object]:

@@ -10,6 +10,7 @@ import click
 
 from plimsoll.cli import completion
 from plimsoll.cli.model_actions import delete, require_one, require_two_at_most, write_version_code
+from plimsoll.cli.model_cards import show_card
 from plimsoll.cli.model_openssf import hold_against_openssf, sign_openssf
 from plimsoll.cli.model_statements import show_statement
 from plimsoll.cli.options import application_state, file_option, json_option, print_json
@@ -60,6 +61,10 @@ if TYPE_CHECKING:
     metavar="FILE",
     help="Hold a version, or the directory of a model, against a signature in OpenSSF's format.",
 )
+@click.option("--card", is_flag=True, help="Print the card of a version, as Markdown or with --json.")
+@click.option(
+    "--card-to", default=None, type=click.Path(path_type=Path), metavar="DIR", help="Write a version's card into DIR."
+)
 @click.option("--delete", "deletes", is_flag=True, help="Delete the version NAME@NUMBER, unless something needs it.")
 @click.option("--target", "targets", multiple=True, metavar="CONTEXT", help="With --delete: a cluster to ask too.")
 @click.option("--accept-index", is_flag=True, help="Sign the registry's index as it is, after something changed it.")
@@ -77,6 +82,8 @@ def command(
     provenance: bool,
     openssf: Path | None,
     check_openssf: Path | None,
+    card: bool,
+    card_to: Path | None,
     deletes: bool,
     targets: Sequence[str],
     accept_index: bool,
@@ -85,7 +92,8 @@ def command(
     """List models and indexes, show one (triage, triage@2, triage:TAG, indexes.manuals), or compare two."""
     from plimsoll.targets.models import model_registry
 
-    registry = model_registry(application_state(file, make=pull is not None))
+    state = application_state(file, make=pull is not None)
+    registry = model_registry(state)
     if new_key:
         _renew_key(registry, accept_index=accept_index, as_json=as_json)
         return
@@ -105,6 +113,9 @@ def command(
         return
     if sbom is not None or provenance:
         show_statement(registry, references, sbom, as_json=as_json)
+        return
+    if card or card_to is not None:
+        show_card(registry, state, references, card_to, as_json=as_json)
         return
     if pull is not None:
         references = [*references, _pull(registry, pull).reference]

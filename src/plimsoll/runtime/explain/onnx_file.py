@@ -65,7 +65,8 @@ def read_onnx(path: Path) -> Ensemble:
     found = [node for node in graph.node if node.op_type in OPERATORS]
     if len(found) != 1:
         kinds = ", ".join(sorted({node.op_type for node in graph.node}))[:200]
-        raise BadTensor(f"explanations need a model with one tree ensemble; this one has {len(found)} among {kinds}")
+        text = f"explanations need a model with one tree ensemble; this one has {len(found)} among {kinds}"
+        raise BadTensor(f"{text}. Other models are explained by shap: `explain` of the service")
     attributes = {one.name: onnx.helper.get_attribute_value(one) for one in found[0].attribute}
     unsupported = [name for name in attributes if name.endswith("_as_tensor")]
     if unsupported:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from plimsoll.kinds.serve import CALLERS_IN_PLACE, OWN_FRONT, SCALE_TO_ZERO, WAITING_ROLLOUT
+from plimsoll.kinds.serve import CALLERS_IN_PLACE, OWN_FRONT, SAMPLES_EXPLANATIONS, SCALE_TO_ZERO, WAITING_ROLLOUT
 
 
 def lacks(never_zero: str) -> Mapping[str, str]:
@@ -13,5 +13,6 @@ def lacks(never_zero: str) -> Mapping[str, str]:
         WAITING_ROLLOUT: "a run there moves a service to the version that it has registered",
         OWN_FRONT: "what stands before a service there encrypts, and knows its names",
         CALLERS_IN_PLACE: "the files by which callers are known travel there as a Secret",
+        SAMPLES_EXPLANATIONS: "its servers are given a model and no table to compare with",
     }
     return found | ({SCALE_TO_ZERO: never_zero} if never_zero else {})

@@ -36,11 +36,13 @@ def version_uses(state: StateDirectory) -> list[VersionUse]:
 
 
 def _read_results(wanted: WantedService | None) -> tuple[str, ...]:
-    """The keys of what a kept service reads: its Python, and the table of its drift, also for versions to come."""
+    """The keys of what a kept service reads: its Python, and its tables, also for versions to come."""
     if wanted is None:
         return ()
-    table = wanted.work.reference
-    return tuple(key for key in (wanted.work.environment, table.key if table is not None else None) if key is not None)
+    work = wanted.work
+    tables = (work.reference, work.explain.background if work.explain is not None else None)
+    keys = (work.environment, *(table.key for table in tables if table is not None))
+    return tuple(key for key in keys if key is not None)
 
 
 def _of_running(up: RunningService) -> Iterator[VersionUse]:

@@ -16,7 +16,9 @@ from plimsoll.decoding import UNREADABLE
 from plimsoll.errors import TargetError
 from plimsoll.evidence.observation import Observation
 from plimsoll.files import replace_file
-from plimsoll.kinds.serve import Serve
+from plimsoll.kinds.serve import SampledExplanations, Serve
+from plimsoll.runtime.explain.sampled_settings import SampledSettings
+from plimsoll.runtime.model_digests import digest_options
 from plimsoll.runtime.server.service_file import ModelFile, ServiceFile
 from plimsoll.signing.checkpoints import prepare_key
 from plimsoll.signing.keys import KeyRing
@@ -35,6 +37,8 @@ if TYPE_CHECKING:
 
 REFERENCE_TIMEOUT = 600.0
 """Time limit in seconds for reading the training table and running the model on it."""
+EXPLAIN_TIMEOUT = 180.0
+"""Time limit in seconds for loading shap and explaining one row."""
 STATE = ".state.json"
 
 
@@ -122,10 +126,43 @@ def observer_options(
         place = state.audit_keys / work.service
         prepare_key(place, work.service, KeyRing.default())
         key = str(place)
+    explain = sampled(state, work.explain) if work.explain is not None else None
     option = observer_option(
-        work.service, work.telemetry, lambda name: str(logs / f"{name}.jsonl"), drift, followed, key
+        work.service, work.telemetry, lambda name: str(logs / f"{name}.jsonl"), drift, followed, key, explain
     )
     return [option]
+
+
+def sampled(state: StateDirectory, explain: SampledExplanations) -> SampledSettings:
+    """What a server is told of explanations by shap. Raises TargetError when the table is missing."""
+    return SampledSettings(
+        background=str(input_path(explain.background, state).absolute()),
+        evaluations=explain.evaluations,
+        seconds=explain.seconds,
+        output=explain.output,
+    )
+
+
+def explanations_problem(
+    attempt: LocalAttempt[Serve], work: Serve, service: ServiceFile
+) -> Generator[Observation, None, str]:
+    """Why a version of the service cannot be explained as the file asks for; empty when all can.
+
+    Each explains a row of the background, in a process of its own.
+    """
+    if work.explain is None:
+        return ""
+    settings = sampled(attempt.context.state, work.explain)
+    for file in service.models:
+        argv = [sys.executable, "-m", "plimsoll.runtime.explain.shap_process", "--check", "--model", file.path]
+        argv += ["--background", settings.background, "--output", settings.output]
+        argv += ["--evaluations", str(settings.evaluations), "--seconds", str(settings.seconds)]
+        argv += digest_options({Path(path): digest for path, digest in file.files.items()})
+        environment = {**base_environment(None), "PLIMSOLL_OUTPUT": str(attempt.output)}
+        command = Command(argv=argv, environment=environment)
+        if reason := (yield from run_together(attempt, [command], EXPLAIN_TIMEOUT)):
+            return f"version {file.version}: {reason}"
+    return ""
 
 
 def watch_versions(state: StateDirectory, service: str, files: Sequence[ModelFile]) -> None:

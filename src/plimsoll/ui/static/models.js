@@ -62,10 +62,34 @@ export async function modelView(view) {
       h("h2", null, "Figures"), others.length ? h("div", { class: "tools" }, h("select", { "aria-label": "Compare with a version", onchange: (event) => compare(event.target.value).catch(() => {}) },
         h("option", { value: "" }, "compare with …"), others.map((each) => h("option", { value: `${model.name}@${each}` }, `${model.name}@${each}`)))) : null, compared,
       table("Figures", [{ title: "figure" }, { title: "value", class: "figure" }], Object.entries(model.metrics).map(([name, value]) => h("tr", null, cell("", null, name), cell("", { class: "figure" }, number(value))))),
+      h("h2", null, "Card"), ...card(model.card),
       h("h2", null, "Files"), table("Files", [{ title: "file" }, { title: "size", class: "figure" }, { title: "digest" }],
         Object.entries(model.files).map(([name, [size, digest]]) => h("tr", null, cell("", null, name), cell("size", { class: "figure" }, amount(size)), cell("digest", null, h("code", null, digest.slice(0, 19)))))),
     ],
   };
+}
+
+const UNKNOWN = "not recorded";
+
+function card(found) {
+  if (found.problem) return [h("p", { class: "problem" }, found.problem)];
+  const { card: told, signed_by: key, drift } = found;
+  const judged = told.judged, names = judged ? Object.keys(judged.figures) : [];
+  const groups = judged ? [{ column: "", value: "all rows", rows: judged.rows, figures: judged.figures }, ...judged.groups] : [];
+  return [
+    facts([["purpose", told.purpose || UNKNOWN], ...(told.limits.length ? told.limits : [UNKNOWN]).map((limit) => ["limit", limit]),
+      ["licence", told.licence || UNKNOWN], ...(drift.length ? drift : [UNKNOWN]).map((line) => ["drift since", line]),
+      ["signed by", key ? h("code", null, key.slice(0, 16)) : "nobody: made of the version's own record"]]),
+    told.data.length ? table("Data of the training", [{ title: "data" }, { title: "rows", class: "figure" }, { title: "period" }], told.data.map((each) => h("tr", null,
+      cell("", null, each.name, each.note ? h("span", { class: "quiet" }, ` ${each.note}`) : null), cell("rows", { class: "figure" }, each.rows ?? UNKNOWN),
+      cell("period", null, each.period ? `${each.period.column} ${each.period.first} to ${each.period.last}` : UNKNOWN)))) : null,
+    judged ? table("Figures by group", [{ title: "group" }, { title: "rows", class: "figure" }, ...names.map((name) => ({ title: name.replaceAll("_", " "), class: "figure" }))], groups.map((group) => h("tr", null,
+      cell("", null, `${group.column} ${group.value || "(empty)"}`.trim()), cell("rows", { class: "figure" }, `${group.rows}${group.few ? " (few)" : ""}`),
+      names.map((name) => cell(name.replaceAll("_", " "), { class: "figure" }, number(group.figures[name])))))) : null,
+    told.explained ? table("What the answers depend on", [{ title: "feature" }, { title: "mean contribution", class: "figure" }], told.explained.features.map((each) => h("tr", null,
+      cell("", null, each.name), cell("mean contribution", { class: "figure" }, number(each.mean))))) : null,
+    told.not_recorded.length ? h("p", { class: "quiet" }, `Not recorded: ${told.not_recorded.join(", ")}. ${told.notes.join(". ")}`) : null,
+  ];
 }
 
 function lineage(view, model, serving) {

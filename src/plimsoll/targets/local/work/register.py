@@ -14,9 +14,12 @@ from plimsoll.kinds.brought import BringResult
 from plimsoll.kinds.model import Register, RegisterResult, TrainResult
 from plimsoll.planning.steps import Ingredient
 from plimsoll.state.code_files import CodeFiles, Revision
+from plimsoll.supply.model_card import model_card
 from plimsoll.targets.adapters import adapter_of
-from plimsoll.targets.attempt import Progress, done
+from plimsoll.targets.attempt import STOPPED, Progress, done
+from plimsoll.targets.cards import attach_card
 from plimsoll.targets.local.attempt import LocalAttempt
+from plimsoll.targets.local.work.card import evidence
 from plimsoll.targets.models import model_registry
 from plimsoll.targets.serving_hints import adapter_without_server, without_server
 from plimsoll.targets.supplies import attest
@@ -61,6 +64,10 @@ def register(attempt: LocalAttempt[Register]) -> Progress:
     )
     environment = next((part.name for part in work.lineage if part.kind == "environment"), "")
     attest(registry, version, environment, attempt.context.directory)
+    found = yield from evidence(attempt, registry, version, output)
+    if attempt.stopped:
+        return STOPPED
+    attach_card(registry, version, model_card(version, work.card, found))
     return done(
         RegisterResult(
             version=version.version,
@@ -69,7 +76,7 @@ def register(attempt: LocalAttempt[Register]) -> Progress:
             accepted=version.accepted,
             refusals=tuple(version.refusals),
             base=base.reference if base is not None else "",
-            notes=(told,) if (told := _told(work, files)) else (),
+            notes=tuple(filter(None, (_told(work, files), found.explained_note))),
         )
     )
 

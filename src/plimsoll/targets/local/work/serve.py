@@ -36,7 +36,12 @@ from plimsoll.targets.local.servers import (
     service_of,
     start_server,
 )
-from plimsoll.targets.local.watching import drift_references, observer_options, write_monitoring
+from plimsoll.targets.local.watching import (
+    drift_references,
+    explanations_problem,
+    observer_options,
+    write_monitoring,
+)
 from plimsoll.targets.local.workers import worker_ended
 from plimsoll.targets.models import version_for_use
 from plimsoll.targets.predictors import own_code
@@ -55,6 +60,8 @@ def serve(attempt: LocalAttempt[Serve]) -> Progress:
     references, problem = yield from drift_references(attempt, work, service)
     if problem:
         return failed(f"drift: {problem}")
+    if problem := (yield from explanations_problem(attempt, work, service)):
+        return failed(f"explain: {problem}")
     write_monitoring(attempt.output, work)
     began = time.monotonic()
     server = _started(attempt, versions, service, references)
