@@ -8,6 +8,7 @@ from plimsoll.kubernetes.memory.refusals import Manifest
 _VERBS = ["create", "delete", "deletecollection", "get", "list", "patch", "update", "watch"]
 _REVIEWS = ("SelfSubjectAccessReview", "SelfSubjectRulesReview", "SubjectAccessReview")
 _PART_VERBS = {"log": ["get"], "exec": ["create", "get"], "portforward": ["create", "get"], "eviction": ["create"]}
+_PART_VERBS |= {"attach": ["create", "get"], "token": ["create"]}
 
 
 def document(kinds: ServedKinds, path: str, version: str) -> Manifest | None:
