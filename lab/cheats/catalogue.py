@@ -26,7 +26,7 @@ class Cheat:
 _ACCESS, _GANG, _TRAFFIC = "secure_accelerator_access", "gang_scheduling", "ai_inference"
 _OPERATOR, _NODES, _SCALED = "robust_controller", "cluster_autoscaling", "pod_autoscaling"
 _DEVICES, _SERVICE, _SANDBOX = "accelerator_metrics", "ai_service_metrics", "workload_sandboxing"
-_CLAIMS, _POOLS = "dra_support", "advanced_inference_ingress"
+_CLAIMS, _POOLS, _TENANTS = "dra_support", "advanced_inference_ingress", "tenant_isolation"
 
 CHEATS: Mapping[str, Cheat] = MappingProxyType(
     {
@@ -94,6 +94,9 @@ CHEATS: Mapping[str, Cheat] = MappingProxyType(
         "service-pool": Cheat(
             _POOLS, "routes to a pool go to a Service with its name", "policies", ("inference-extension",)
         ),
+        "paper-walls": Cheat(_TENANTS, "network policies are opened when they are made", "policies"),
+        "paper-quotas": Cheat(_TENANTS, "quotas are emptied when they are made", "policies"),
+        "common-secrets": Cheat(_TENANTS, "every service account reads every secret", "rights"),
         "plain-sandbox": Cheat(_SANDBOX, "a RuntimeClass that uses the ordinary runtime", "runtimes"),
     }
 )

@@ -91,7 +91,22 @@ def _stripped_selectors(cheat: ActiveCheat) -> None:
     mutate(cheat, [("resource.k8s.io", "resourceclaims")], patch, conditions=chosen)
 
 
+def _paper_walls(cheat: ActiveCheat) -> None:
+    opened = ", ".join(
+        f'JSONPatch{{op: "add", path: "/spec/{way}", value: [dyn({{}})]}}' for way in ("ingress", "egress")
+    )
+    walls = ("object.metadata.name == 'plimsoll-tenant'",)
+    mutate(cheat, [("networking.k8s.io", "networkpolicies")], f"[{opened}]", conditions=walls)
+
+
+def _paper_quotas(cheat: ActiveCheat) -> None:
+    patch = '[JSONPatch{op: "replace", path: "/spec/hard", value: {"count/cronjobs.batch": "1000"}}]'
+    mutate(cheat, [("", "resourcequotas")], patch, conditions=("has(object.spec.hard)",))
+
+
 _POLICIES = {
+    "paper-walls": _paper_walls,
+    "paper-quotas": _paper_quotas,
     "deny-everything": _deny_everything,
     "deny-checks": _deny_checks,
     "borrowed-name": _borrowed_name,

@@ -94,6 +94,14 @@ def test_the_printed_role_has_the_rights_that_probes_use_and_no_more() -> None:
     assert granted == EXPECTED_RIGHTS
 
 
+def test_who_checks_for_the_programme_need_not_be_able_to_make_tenants() -> None:
+    resources = {each for rule in access.cluster_role()["rules"] for each in rule["resources"]}
+    of_tenants = {each for rule in access.cluster_role("tenants")["rules"] for each in rule["resources"]}
+    assert {"roles", "secrets", "serviceaccounts/token", "validatingadmissionpolicies"} <= of_tenants
+    assert not {"secrets", "serviceaccounts/token", "validatingadmissionpolicies"} & resources
+    assert access.cluster_role("tenants")["metadata"]["name"] == "plimsoll-check-tenants"
+
+
 class Answers(Api):
     """A cluster that has one object of each kind, and grants every right but those on leases."""
 
@@ -131,11 +139,15 @@ def test_cleaning_deletes_the_kinds_that_probes_declare_and_then_namespaces() ->
     assert clean(api, "run-1") == [
         "ClusterQueue/a-clusterqueue",
         "ResourceFlavor/a-resourceflavor",
+        "ValidatingAdmissionPolicyBinding/a-validatingadmissionpolicybinding",
+        "ValidatingAdmissionPolicy/a-validatingadmissionpolicy",
         "Namespace/a-namespace",
     ]
     assert api.deleted == [
         "kueue.x-k8s.io/v1beta1/ClusterQueue/a-clusterqueue",
         "kueue.x-k8s.io/v1beta1/ResourceFlavor/a-resourceflavor",
+        "admissionregistration.k8s.io/v1/ValidatingAdmissionPolicyBinding/a-validatingadmissionpolicybinding",
+        "admissionregistration.k8s.io/v1/ValidatingAdmissionPolicy/a-validatingadmissionpolicy",
         "v1/Namespace/a-namespace",
     ]
 

@@ -147,6 +147,111 @@ class Rights:
         assert "exceeded quota: few" in refused.body["message"]
         until(lambda: counted() == {"services": "1"})
 
+    def test_a_quota_counts_what_pods_request(self, api: Api, pods: str, namespace: str) -> None:
+        make_quota(api, namespace, hard={"requests.cpu": "1"})
+
+        def attempt(amount: str) -> Answer:
+            made = pod("one")
+            made["spec"]["containers"][0]["resources"] = {"requests": {"cpu": amount}} if amount else {}
+            return ask(api, "POST", pods, made, dryRun="All")
+
+        until(lambda: attempt("2").code == 403)
+        assert (
+            "exceeded quota: few, requested: requests.cpu=2, used: requests.cpu=0, limited: requests.cpu=1"
+            in (attempt("2").body["message"])
+        )
+        assert attempt("500m").code == 201
+        assert "must specify requests.cpu" in attempt("").body["message"]
+
+    def test_a_quota_of_a_scope_counts_the_pods_of_the_scope_alone(self, api: Api, pods: str, namespace: str) -> None:
+        scope = [
+            {"scopeName": "PriorityClass", "operator": "Exists"},
+            {"scopeName": "PriorityClass", "operator": "NotIn", "values": ["system-node-critical"]},
+        ]
+        make_quota(api, namespace, hard={"pods": "0"}, scopeSelector={"matchExpressions": scope})
+
+        def attempt(priority: str) -> Answer:
+            made = pod("one")
+            made["spec"] |= {"priorityClassName": priority} if priority else {}
+            return ask(api, "POST", pods, made, dryRun="All")
+
+        until(lambda: attempt("system-cluster-critical").code == 403)
+        assert "exceeded quota: few" in attempt("system-cluster-critical").body["message"]
+        assert attempt("system-node-critical").code == 201
+        assert attempt("").code == 201
+
+    def test_a_limit_range_has_containers_request_what_they_do_not_say(
+        self, api: Api, pods: str, namespace: str
+    ) -> None:
+        limits = [{"type": "Container", "defaultRequest": {"cpu": "50m"}}]
+        bound = {"apiVersion": "v1", "kind": "LimitRange", "metadata": {"name": "small"}, "spec": {"limits": limits}}
+        ask(api, "POST", f"/api/v1/namespaces/{namespace}/limitranges", bound)
+
+        def requested() -> Manifest:
+            made: Manifest = ask(api, "POST", pods, pod("one"), dryRun="All").body["spec"]["containers"][0]
+            return made.get("resources") or {}
+
+        assert until(requested) == {"requests": {"cpu": "50m"}}
+
+    def test_nobody_gives_away_a_right_that_they_do_not_have(self, api: Api, namespace: str) -> None:
+        bind(
+            api, namespace, "giver", {"apiGroups": [RBAC], "resources": ["roles", "rolebindings"], "verbs": ["create"]}
+        )
+        place = f"/apis/{RBAC}/v1/namespaces/{namespace}"
+        rules = [{"apiGroups": [""], "resources": ["secrets"], "verbs": ["get"]}]
+        strong = {"apiVersion": f"{RBAC}/v1", "kind": "Role", "metadata": {"name": "strong"}, "rules": rules}
+        until(lambda: "attempting to grant" in str(ask(api, "POST", f"{place}/roles", strong, headers=SOMEBODY).body))
+        assert ask(api, "POST", f"{place}/roles", strong, headers=SOMEBODY).code == 403
+        assert ask(api, "POST", f"{place}/roles", strong).code == 201
+        binding = {
+            "apiVersion": f"{RBAC}/v1",
+            "kind": "RoleBinding",
+            "metadata": {"name": "strong"},
+            "roleRef": {"apiGroup": RBAC, "kind": "Role", "name": "strong"},
+            "subjects": [{"apiGroup": RBAC, "kind": "User", "name": SOMEBODY["Impersonate-User"]}],
+        }
+        refused = ask(api, "POST", f"{place}/rolebindings", binding, headers=SOMEBODY)
+        assert (refused.code, "attempting to grant" in refused.body["message"]) == (403, True)
+        weak = [{"apiGroups": [RBAC], "resources": ["roles"], "verbs": ["create"]}]
+        own = {**strong, "metadata": {"name": "weak"}, "rules": weak}
+        assert ask(api, "POST", f"{place}/roles", own, headers=SOMEBODY).code == 201
+
+    def test_a_token_of_an_account_is_the_account(self, api: Api, namespace: str) -> None:
+        place = f"/api/v1/namespaces/{namespace}/serviceaccounts"
+        request = {"apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest"}
+        made = ask(api, "POST", f"{place}/default/token", {**request, "spec": {"expirationSeconds": 600}})
+        assert made.code == 201
+        acting = api.with_token(made.body["status"]["token"])
+        review = {"apiVersion": "authentication.k8s.io/v1", "kind": "SelfSubjectReview"}
+        told = ask(acting, "POST", "/apis/authentication.k8s.io/v1/selfsubjectreviews", review).body
+        assert told["status"]["userInfo"]["username"] == f"system:serviceaccount:{namespace}:default"
+        assert ask(acting, "GET", f"/api/v1/namespaces/{namespace}/pods").code == 403
+        acting.close()
+        assert ask(api, "POST", f"{place}/none/token", {**request, "spec": {}}).code == 404
+
+    def test_who_acts_as_an_account_or_as_a_group_needs_the_right_to_each(self, api: Api, namespace: str) -> None:
+        made = ask(
+            api,
+            "POST",
+            f"/api/v1/namespaces/{namespace}/serviceaccounts/default/token",
+            {"apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest", "spec": {"expirationSeconds": 600}},
+        )
+        acting = api.with_token(made.body["status"]["token"])
+        for headers, what in (
+            (
+                {"Impersonate-User": f"system:serviceaccount:{namespace}:other"},
+                'impersonate resource "serviceaccounts"',
+            ),
+            ({"Impersonate-User": "ada", "Impersonate-Group": "system:masters"}, 'impersonate resource "'),
+        ):
+            refused = ask(acting, "GET", f"/api/v1/namespaces/{namespace}/pods", headers=headers)
+            assert (refused.code, what in refused.body["message"]) == (403, True), refused
+        acting.close()
+
+    def test_the_server_s_own_pages_are_not_for_everybody(self, api: Api) -> None:
+        refused = ask(api, "GET", "/metrics", headers=SOMEBODY)
+        assert refused.code == 403
+
     def test_a_pod_needs_an_account_that_is_there(self, api: Api, pods: str) -> None:
         made = pod("one")
         made["spec"]["serviceAccountName"] = "none"
@@ -288,6 +393,14 @@ class Definitions:
         assert {each["name"] for each in found["spec"]["parts"]} == {"a", "b"}
         left = apply(api, widgets, _widget(widgets, size=1)).body
         assert left["spec"]["parts"] == [{"name": "b", "weight": 2}]
+
+
+def make_quota(api: Api, namespace: str, **spec: object) -> None:
+    """A quota that is in force: the server has counted what is used."""
+    quota = {"apiVersion": "v1", "kind": "ResourceQuota", "metadata": {"name": "few"}, "spec": spec}
+    place = f"/api/v1/namespaces/{namespace}/resourcequotas"
+    assert ask(api, "POST", place, quota).code == 201
+    until(lambda: ask(api, "GET", f"{place}/few").body.get("status", {}).get("hard"))
 
 
 def bind(api: Api, namespace: str, name: str, *rules: Manifest) -> None:

@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 from plimsoll.capabilities import inventory, probe_namespace
-from plimsoll.capabilities.probe import all_probes
+from plimsoll.capabilities.probe import Probe, all_probes
+from plimsoll.capabilities.requirements import REQUIREMENTS, TENANTS
 from plimsoll.capabilities.rights import Right
 from plimsoll.kubernetes.api import Api, Manifest, RightsAdvice
 
@@ -15,16 +16,26 @@ NAME = "plimsoll-check"
 ADVICE = RightsAdvice(why=lambda _: "", command="plimsoll check --print-rbac")
 
 
-def all_rights() -> tuple[Right, ...]:
+def _probes(profile_name: str) -> list[Probe]:
+    """The probes whose rights go together: all of the programme's, whatever its version, or those of tenants.
+
+    Whoever checks for the programme need not be able to make tenants.
+    """
+    return [
+        each for each in all_probes() if (TENANTS in REQUIREMENTS[each.requirement].levels) == (profile_name == TENANTS)
+    ]
+
+
+def all_rights(profile_name: str = "") -> tuple[Right, ...]:
     """The rights of the inventory, of every probe's namespace, and of each probe; each right once."""
-    of_probes = [right for probe in all_probes() for right in probe.rights]
+    of_probes = [right for probe in _probes(profile_name) for right in probe.rights]
     return tuple(dict.fromkeys((*inventory.RIGHTS, *probe_namespace.RIGHTS, *of_probes)))
 
 
-def cluster_role() -> Manifest:
+def cluster_role(profile_name: str = "") -> Manifest:
     """A ClusterRole with all rights, one rule for the resources of a group that need the same verbs."""
     verbs: dict[tuple[str, str], list[str]] = {}
-    for right in all_rights():
+    for right in all_rights(profile_name):
         for group, resource, verb in _single(right):
             of_resource = verbs.setdefault((group, resource), [])
             if verb not in of_resource:
@@ -39,15 +50,20 @@ def cluster_role() -> Manifest:
     return {
         "apiVersion": "rbac.authorization.k8s.io/v1",
         "kind": "ClusterRole",
-        "metadata": {"name": NAME},
+        "metadata": {"name": role_name(profile_name)},
         "rules": rules,
     }
 
 
-def missing_rights(api: Api, served: frozenset[str]) -> list[str]:
+def role_name(profile_name: str) -> str:
+    """The name of the ClusterRole of a profile."""
+    return f"{NAME}-{TENANTS}" if profile_name == TENANTS else NAME
+
+
+def missing_rights(api: Api, served: frozenset[str], profile_name: str = "") -> list[str]:
     """The rights that the caller lacks, as `verb resource.group`, for API groups that the cluster serves."""
     groups = {each.rpartition("/")[0] for each in served}
-    needed = [right for right in all_rights() if right.group in groups and right.where in {"", *groups}]
+    needed = [right for right in all_rights(profile_name) if right.group in groups and right.where in {"", *groups}]
     wanted = list(dict.fromkeys(single for right in needed for single in _single(right)))
     with ThreadPoolExecutor(8) as pool:
         allowed = list(pool.map(lambda each: _is_allowed(api, *each), wanted))

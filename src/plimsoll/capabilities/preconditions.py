@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection
 from pathlib import Path
 
-from plimsoll.capabilities.access import NAME, missing_rights
-from plimsoll.capabilities.requirements import PROFILES, profile
+from plimsoll.capabilities.access import missing_rights, role_name
+from plimsoll.capabilities.requirements import PROFILES, TENANTS, profile
 from plimsoll.errors import FileError, TargetError
 from plimsoll.kubernetes.api import Api
 
@@ -33,13 +33,14 @@ def require_empty(directory: Path) -> None:
         raise FileError("the directory for the bundle is not empty", where=str(directory), hint=hint)
 
 
-def require_rights(api: Api, served: frozenset[str]) -> None:
+def require_rights(api: Api, served: frozenset[str], profile_name: str = "") -> None:
     """Raise TargetError when the caller lacks rights that the probes of a cluster with these API versions need."""
-    if lacking := missing_rights(api, served):
+    if lacking := missing_rights(api, served, profile_name):
         more = " …" if len(lacking) > _SHOWN else ""
+        name, chosen = role_name(profile_name), f" --profile {TENANTS}" if profile_name == TENANTS else ""
         raise TargetError(
             f"you lack {len(lacking)} rights: {', '.join(lacking[:_SHOWN])}{more}",
             where=api.target,
-            hint="plimsoll check --print-rbac | kubectl apply -f -\n"
-            f"  kubectl create clusterrolebinding {NAME} --clusterrole={NAME} --user=YOU",
+            hint=f"plimsoll check --print-rbac{chosen} | kubectl apply -f -\n"
+            f"  kubectl create clusterrolebinding {name} --clusterrole={name} --user=YOU",
         )

@@ -79,6 +79,7 @@ ROOMS = (
     "advanced_inference_ingress",
     "high_performance_networking",
     "disaggregated_inference",
+    "tenant_isolation",
 )
 """Requirements with a probe: each is a folder here whose `PROBE` is the probe. A requirement that is missing here has
 no probe yet, and its verdict says so. Of probes that wait for each other the first in this table runs first: the

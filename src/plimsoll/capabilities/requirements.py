@@ -13,6 +13,8 @@ from msgspec import Struct
 
 VERSIONS = ("1.33", "1.34", "1.35", "1.36", "1.37")
 MUST, SHOULD = "MUST", "SHOULD"
+TENANTS = "tenants"
+"""The profile of this project's own: what the programme does not ask for, and whoever shares a cluster does."""
 _LEVELS = {"M": MUST, "S": SHOULD}
 
 
@@ -28,6 +30,15 @@ class Requirement(Struct, frozen=True, kw_only=True):
     summary: str
     levels: Mapping[str, str]
     condition: str = ""
+
+
+_OWN = Requirement(
+    id="tenant_isolation",
+    category="security",
+    kar="",
+    summary="no way leads from one tenant to another",
+    levels=MappingProxyType({TENANTS: MUST}),
+)
 
 
 def _requirement(
@@ -119,6 +130,7 @@ REQUIREMENTS: Mapping[str, Requirement] = MappingProxyType(
             _requirement(
                 "MMMMM", "robust_controller", "operator", "0063", "an AI operator refuses bad objects and heals"
             ),
+            (_OWN.id, _OWN),
         )
     )
 )
@@ -127,9 +139,9 @@ REQUIREMENTS: Mapping[str, Requirement] = MappingProxyType(
 def profile(name: str) -> dict[str, str]:
     """The requirements of a profile such as `cncf-1.37` with their levels. Raises KeyError for an unknown profile."""
     version = name.removeprefix("cncf-")
-    if version not in VERSIONS or not name.startswith("cncf-"):
+    if name != TENANTS and (version not in VERSIONS or not name.startswith("cncf-")):
         raise KeyError(name)
     return {each.id: each.levels[version] for each in REQUIREMENTS.values() if version in each.levels}
 
 
-PROFILES = tuple(f"cncf-{version}" for version in VERSIONS)
+PROFILES = (*(f"cncf-{version}" for version in VERSIONS), TENANTS)

@@ -60,6 +60,7 @@ SECTIONS: Mapping[str, Mapping[str, str]] = MappingProxyType(
         "Check clusters": {
             "check": "Test what a Kubernetes cluster can carry, and write an evidence bundle.",
             "verify": "Judge an evidence bundle again, without the cluster.",
+            "tenant": "Make, list, show and delete tenants of a cluster, apart from each other.",
         },
         "Conformance programme": {
             "submit": "Fill in the programme's questionnaire from an evidence bundle.",

@@ -17,7 +17,7 @@ from plimsoll.decoding import UNREADABLE, decodable
 from plimsoll.errors import PlimsollError, TargetError
 from plimsoll.kubernetes.access import Act, refused_act
 from plimsoll.kubernetes.connection import problem_of
-from plimsoll.kubernetes.kubeconfig import named
+from plimsoll.kubernetes.kubeconfig import Access, named
 from plimsoll.waits import waiting_for
 
 Manifest = dict[str, Any]
@@ -89,10 +89,10 @@ MANIFESTS = decodable(Page[Manifest])
 class Api:
     """One cluster. Can be used from several threads."""
 
-    def __init__(self, target: str) -> None:
+    def __init__(self, target: str, access: Access | None = None) -> None:
         from plimsoll.kubernetes.connection import connect
 
-        self._access = named(target)
+        self._access = access if access is not None else named(target)
         self.target = target
         self.server = self._access.server
         self.advice = _NO_ADVICE
@@ -109,6 +109,11 @@ class Api:
         found = copy.copy(self)
         found._hasty = True
         return found
+
+    def with_token(self, token: str) -> Api:
+        """The same cluster as whoever a token is of, with no other credential; those of the context never count."""
+        bare = {"context": "", "token_file": "", "username": "", "password": "", "certificate": None, "plugin": None}
+        return Api(self.target, msgspec.structs.replace(self._access, token=token, impersonation=None, **bare))
 
     def close(self) -> None:
         """Let go of connections, after those that still follow logs were ended: see `websocket`."""
@@ -130,6 +135,7 @@ class Api:
         body: Manifest | None = None,
         parameters: Mapping[str, str] | None = None,
         content_type: str = "application/json",
+        headers: Mapping[str, str] | None = None,
         raw: bool = False,
         shape: Any = Any,
     ) -> Any:
@@ -152,7 +158,7 @@ class Api:
                         path,
                         content=content,
                         params=parameters,
-                        headers={"Content-Type": content_type},
+                        headers={"Content-Type": content_type, **(headers or {})},
                         timeout=_HASTY_TIMEOUT if self._hasty else _TIMEOUT,
                     )
             except PlimsollError as error:

@@ -10,7 +10,7 @@ from plimsoll.kubernetes.quantities import number
 
 _WHOLE = frozenset({"selector", "podSelector", "labelSelector", "matchLabels", "namespaceSelector", "nodeSelector"})
 """Maps that are one value: another key in them selects something else."""
-_QUANTITIES = frozenset({"requests", "limits", "averageValue", "targetAverageValue", "storage"})
+_QUANTITIES = frozenset({"requests", "limits", "averageValue", "targetAverageValue", "storage", "hard", "nominalQuota"})
 _COMPARED = ("labels", "annotations")
 """What of the metadata is wished; the rest is where it lies, and the server's."""
 _NOTHING: tuple[object, ...] = (None, {}, [], "")

@@ -219,6 +219,11 @@ def _pull_secrets(api: Api, namespace: str, unseen: set[str]) -> tuple[str, ...]
     )
 
 
+def published_registry(api: Api) -> RegistryPlace | None:
+    """The registry that the platform publishes, as far as it may be read."""
+    return _published(api, set(), wanted=True)[0]
+
+
 def _published(api: Api, unseen: set[str], *, wanted: bool) -> tuple[RegistryPlace | None, dict[str, str]]:
     """What the platform publishes: its registry (KEP-1755), and what plimsoll is to build upon."""
     if not wanted:

@@ -12,6 +12,7 @@ from msgspec import Struct
 
 from plimsoll.application.documents import read_text_file
 from plimsoll.capabilities.bundle_reader import Bundle
+from plimsoll.capabilities.requirements import TENANTS, VERSIONS
 from plimsoll.documents.places import display_path
 from plimsoll.errors import FileError, PlimsollError
 from plimsoll.files import flush, replace_file
@@ -70,7 +71,13 @@ class WrittenSubmission(Struct, frozen=True, kw_only=True):
 
 
 def require_intact(bundle: Bundle) -> None:
-    """Raises PlimsollError for a bundle that differs from what was signed: it supports no claim."""
+    """Raises PlimsollError for a bundle of no profile of the programme, and for one that is not as it was signed."""
+    if bundle.profile == TENANTS:
+        raise PlimsollError(
+            "the programme has no requirement of the profile tenants",
+            where=str(bundle.path),
+            hint=f"check with a profile of the programme, such as cncf-{VERSIONS[-1]}",
+        )
     if bundle.problems:
         raise PlimsollError(
             f"the bundle is not as it was signed: {bundle.problems[0]}",

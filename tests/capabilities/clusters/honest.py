@@ -13,6 +13,7 @@ from tests.capabilities.clusters.pickers import pools
 from tests.capabilities.clusters.pools import pool
 from tests.capabilities.clusters.sandboxes import Runtime, sandboxes
 from tests.capabilities.clusters.scene import Scene
+from tests.capabilities.clusters.tenants import tenants
 from tests.capabilities.clusters.traffic import gateways
 
 HONEST: Mapping[str, Callable[[Scene], object]] = {
@@ -28,6 +29,7 @@ HONEST: Mapping[str, Callable[[Scene], object]] = {
     "pod_autoscaling": custom_metrics,
     "robust_controller": jobset,
     "secure_accelerator_access": accelerators,
+    "tenant_isolation": tenants,
     "virtualized_accelerator": accelerators,
     "workload_sandboxing": lambda scene: sandboxes(scene, Runtime()),
 }

@@ -27,7 +27,11 @@ if TYPE_CHECKING:
     "--target", default="", metavar="CONTEXT", shell_complete=completion.targets, help="Kubeconfig context, or lab."
 )
 @click.option(
-    "--profile", "profile_name", default="cncf-1.37", show_default=True, help="Profile: cncf-1.33 to cncf-1.37."
+    "--profile",
+    "profile_name",
+    default="cncf-1.37",
+    show_default=True,
+    help="Profile: cncf-1.33 to cncf-1.37, or tenants.",
 )
 @click.option("--only", multiple=True, metavar="ID", help="Check one requirement only; repeatable.")
 @click.option("--read-only", is_flag=True, help="Print the inventory and stop; nothing is created.")
@@ -74,7 +78,7 @@ def command(
     from plimsoll.report.load_line import inventory_lines, load_line
 
     if print_rbac:
-        _print_role()
+        _print_role(profile_name)
         return 0
     if not target:
         raise FileError("--target is missing", hint="name a kubeconfig context, or lab")
@@ -97,7 +101,7 @@ def command(
         click.echo("\n".join(inventory_lines(found)))
     if read_only:
         return 0
-    preconditions.require_rights(api, found.served)
+    preconditions.require_rights(api, found.served, plan.profile)
     # SIGTERM, as from a CI job that is cancelled, must delete what was created, as Ctrl-C does.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     judged = checking.check(api, plan, found, directory, CheckProgress().print_line)
@@ -124,12 +128,12 @@ def _as_json(profile_name: str, cluster: str, judged: Sequence[Judged], director
     return {"profile": profile_name, "cluster": cluster, "verdicts": verdicts, "bundle": str(directory)}
 
 
-def _print_role() -> None:
+def _print_role(profile_name: str) -> None:
     import yaml
 
     from plimsoll.capabilities.access import cluster_role
 
-    click.echo(yaml.safe_dump(cluster_role(), sort_keys=False), nl=False)
+    click.echo(yaml.safe_dump(cluster_role(profile_name), sort_keys=False), nl=False)
 
 
 class CheckProgress:

@@ -70,7 +70,9 @@ class Written:
             return self._credential
 
     def renewed(self, refused: Credential) -> Credential | None:
-        """What stands in the files now, for the same server."""
+        """What stands in the files now, for the same server; nothing for what stands in no file."""
+        if not self._access.context:
+            return None
         with self._lock:
             try:
                 found = named(self._access.context)

@@ -86,12 +86,13 @@ class Access:
         """The rules of RBAC that a user has in a namespace, or in the cluster as a whole when it is empty."""
         for binding in self._store.list((_RBAC, "clusterrolebindings")):
             if _binds(binding, user):
-                yield from self._role(binding["roleRef"], "")
+                yield from self.role(binding["roleRef"], "")
         for binding in self._store.list((_RBAC, "rolebindings"), namespace) if namespace else ():
             if _binds(binding, user):
-                yield from self._role(binding["roleRef"], namespace)
+                yield from self.role(binding["roleRef"], namespace)
 
-    def _role(self, reference: Manifest, namespace: str) -> Sequence[Manifest]:
+    def role(self, reference: Manifest, namespace: str) -> Sequence[Manifest]:
+        """The rules of a role that a binding names; none of one that there is not."""
         cluster = reference["kind"] == "ClusterRole"
         found = self._store.list((_RBAC, "clusterroles" if cluster else "roles"), "" if cluster else namespace)
         rules = [each.get("rules") or [] for each in found if each["metadata"]["name"] == reference["name"]]

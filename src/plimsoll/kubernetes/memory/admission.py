@@ -8,7 +8,7 @@ from collections.abc import Callable
 from msgspec import Struct
 
 from plimsoll.kubernetes.memory.kinds import ServedKind
-from plimsoll.kubernetes.memory.limits import check_limits
+from plimsoll.kubernetes.memory.limits import check_limits, with_requests
 from plimsoll.kubernetes.memory.pod_security import check_level
 from plimsoll.kubernetes.memory.quotas import check_quota
 from plimsoll.kubernetes.memory.refusals import Cause, Manifest, StatusError, forbidden, not_found
@@ -50,6 +50,7 @@ class Admitters:
         self._lock = threading.Lock()
         self._mutating: list[Mutate] = []
         self._validating: list[tuple[str, Validate]] = []
+        self.granting: Callable[[Admission], None] = lambda _: None
 
     def mutate(self, hook: Mutate) -> None:
         """Have a hook change objects before they are taken."""
@@ -68,6 +69,8 @@ class Admitters:
         found: Manifest = self._with_account(asked)
         for hook in hooks:
             found = hook(_with(asked, found)) or found
+        if asked.verb == "create" and asked.kind.resource == ("", "pods"):
+            found = with_requests(self._store, asked.namespace, found)
         return found
 
     def _with_account(self, asked: Admission) -> Manifest:
@@ -84,13 +87,14 @@ class Admitters:
         """Raises StatusError for an object that a hook or a quota does not take."""
         with self._lock:
             hooks = list(self._validating)
+        self.granting(asked)
         for name, hook in hooks:
             reason = hook(_with(asked, asked.object))
             if reason is not None:
                 raise StatusError(403, "Forbidden", f'admission webhook "{name}" denied the request: {reason}')
         if asked.verb == "create":
             self._check_pod(asked)
-            check_quota(self._store, asked.kind, asked.namespace, asked.name)
+            check_quota(self._store, asked.kind, asked.namespace, asked.name, asked.object or {})
 
     def _check_pod(self, asked: Admission) -> None:
         """Raises StatusError (403) for a pod that names what is not there, or that its namespace forbids."""

@@ -7,12 +7,12 @@ from __future__ import annotations
 
 BUILT_IN = """
 v1 Namespace namespaces C label status,finalize
-v1 Node nodes C - status
-v1 Pod+ pods N - status,log,exec,portforward,proxy,eviction,binding,ephemeralcontainers
-v1 Service services N label1035 status
+v1 Node nodes C - status,proxy
+v1 Pod+ pods N - status,log,exec,attach,portforward,proxy,eviction,binding,ephemeralcontainers
+v1 Service services N label1035 status,proxy
 v1 ConfigMap configmaps N - -
 v1 Secret secrets N - -
-v1 ServiceAccount serviceaccounts N - -
+v1 ServiceAccount serviceaccounts N - token
 v1 Event events N - -
 v1 Endpoints endpoints N - -
 v1 PersistentVolumeClaim persistentvolumeclaims N - status
@@ -51,7 +51,9 @@ admissionregistration.k8s.io/v1 ValidatingAdmissionPolicy+ validatingadmissionpo
 admissionregistration.k8s.io/v1 ValidatingAdmissionPolicyBinding+ validatingadmissionpolicybindings C - -
 apiextensions.k8s.io/v1 CustomResourceDefinition+ customresourcedefinitions C - status
 apiregistration.k8s.io/v1 APIService apiservices C - status
+certificates.k8s.io/v1 CertificateSigningRequest certificatesigningrequests C - status,approval
 authentication.k8s.io/v1 SelfSubjectReview selfsubjectreviews C - -
+authentication.k8s.io/v1 TokenReview tokenreviews C - -
 authorization.k8s.io/v1 SelfSubjectAccessReview selfsubjectaccessreviews C - -
 authorization.k8s.io/v1 SelfSubjectRulesReview selfsubjectrulesreviews C - -
 authorization.k8s.io/v1 SubjectAccessReview subjectaccessreviews C - -

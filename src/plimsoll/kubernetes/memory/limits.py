@@ -1,4 +1,4 @@
-"""LimitRanges that bound what a container asks for: what they refuse. They give no defaults here."""
+"""LimitRanges that bound what a container asks for: what they refuse, and what they have it request."""
 
 from __future__ import annotations
 
@@ -9,14 +9,35 @@ from plimsoll.kubernetes.quantities import number
 _LIMITS = ("", "limitranges")
 
 
-def check_limits(store: Store, namespace: str, pod: Manifest, name: str) -> None:
-    """Raises StatusError (403) for a pod with a container that asks for more or less than its namespace allows."""
-    bounds = [
+def with_requests(store: Store, namespace: str, pod: Manifest) -> Manifest:
+    """The pod with what its namespace has containers request that say nothing."""
+    given: Manifest = {}
+    for bound in _bounds(store, namespace):
+        given = {**(bound.get("default") or {}), **(bound.get("defaultRequest") or {}), **given}
+    if not given:
+        return pod
+    return {**pod, "spec": {**pod["spec"], "containers": [_with(each, given) for each in pod["spec"]["containers"]]}}
+
+
+def _with(container: Manifest, given: Manifest) -> Manifest:
+    resources = container.get("resources") or {}
+    # Who says a limit requests as much.
+    requests = {**given, **(resources.get("limits") or {}), **(resources.get("requests") or {})}
+    return {**container, "resources": {**resources, "requests": requests}}
+
+
+def _bounds(store: Store, namespace: str) -> list[Manifest]:
+    return [
         bound
         for each in store.list(_LIMITS, namespace)
         for bound in (each.get("spec") or {}).get("limits") or []
         if bound.get("type") == "Container"
     ]
+
+
+def check_limits(store: Store, namespace: str, pod: Manifest, name: str) -> None:
+    """Raises StatusError (403) for a pod with a container that asks for more or less than its namespace allows."""
+    bounds = _bounds(store, namespace)
     for container in pod["spec"].get("containers") or []:
         requests = (container.get("resources") or {}).get("requests") or {}
         found = [words for bound in bounds for words in _broken(bound, requests)]

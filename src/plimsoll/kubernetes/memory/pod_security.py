@@ -68,6 +68,10 @@ def _baseline(spec: Manifest) -> Iterator[str]:
     for name, context in _containers(spec):
         if context.get("privileged"):
             yield f'privileged (container "{name}" must not set securityContext.privileged=true)'
+        if context.get("procMount", "Default") != "Default":
+            yield f'procMount (container "{name}" must not set securityContext.procMount to "{context["procMount"]}")'
+        if (context.get("seccompProfile") or {}).get("type") == "Unconfined":
+            yield f'seccompProfile (container "{name}" must not set seccompProfile.type to "Unconfined")'
         added = set((context.get("capabilities") or {}).get("add") or []) - _ADDABLE
         if added:
             yield f'non-default capabilities (container "{name}" must not include {sorted(added)})'

@@ -27,6 +27,21 @@ class User(Struct, frozen=True, kw_only=True):
     audiences: tuple[str, ...] = (OWN_AUDIENCE,)
 
 
+_ACCOUNT = "system:serviceaccount:"
+
+
+def account_of(user: str) -> tuple[str, str] | None:
+    """The namespace and the name of the service account that a user is; `None` for every other user."""
+    namespace, _, name = user.removeprefix(_ACCOUNT).partition(":")
+    return (namespace, name) if user.startswith(_ACCOUNT) and name else None
+
+
+def account_user(namespace: str, name: str) -> User:
+    """A service account as the user that it is."""
+    groups = ("system:serviceaccounts", f"system:serviceaccounts:{namespace}", "system:authenticated")
+    return User(name=f"{_ACCOUNT}{namespace}:{name}", groups=groups)
+
+
 class ApiPath(Struct, frozen=True, kw_only=True):
     """What a path names: a resource, one of its objects, or a part of one; `rest` is what a proxy passes on."""
 

@@ -14,6 +14,7 @@ _REVIEWS = (
     "TokenReview",
 )
 _PART_VERBS = {"log": ["get"], "exec": ["create", "get"], "portforward": ["create", "get"], "eviction": ["create"]}
+_PART_VERBS |= {"attach": ["create", "get"], "token": ["create"]}
 
 
 def document(kinds: ServedKinds, path: str, version: str) -> Manifest | None:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import secrets
 import socket
 import threading
 from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
 from io import BufferedIOBase
 from typing import NamedTuple
 from urllib.parse import parse_qs
@@ -18,16 +20,29 @@ from plimsoll.kubernetes.memory.access import Access
 from plimsoll.kubernetes.memory.changing import Changing, is_apply
 from plimsoll.kubernetes.memory.faults import Faults
 from plimsoll.kubernetes.memory.frames import Frames
+from plimsoll.kubernetes.memory.granting import grants
 from plimsoll.kubernetes.memory.objects import Objects
 from plimsoll.kubernetes.memory.pod_logs import Logs, container_of
 from plimsoll.kubernetes.memory.proxying import passed_on
 from plimsoll.kubernetes.memory.reading import Watches, listed, shown
 from plimsoll.kubernetes.memory.refusals import Manifest, StatusError, bad_request
-from plimsoll.kubernetes.memory.requests import ADMINISTRATORS, ApiPath, ApiResponse, Request, User, place_of, verb_of
+from plimsoll.kubernetes.memory.requests import (
+    ADMINISTRATORS,
+    ApiPath,
+    ApiResponse,
+    Request,
+    User,
+    account_of,
+    account_user,
+    place_of,
+    verb_of,
+)
 from plimsoll.kubernetes.memory.streams import Execute, Ports, check_placed, execute, forward
 
 ANONYMOUS = User(name="system:anonymous", groups=("system:unauthenticated",))
 _OPEN = ("/version", "/healthz", "/livez", "/readyz")
+_KEPT = ("/metrics", "/logs", "/debug", "/configz", "/flagz", "/statusz")
+"""Paths of the server itself, which nobody has by RBAC objects alone that are about resources."""
 _PLAIN_FOUND = 404, "404 page not found\n"
 
 
@@ -53,6 +68,7 @@ class Serving:
         self.objects = objects
         self.version = version
         self.access = Access(objects.store)
+        objects.admitters.granting = grants(self.access)
         self.faults = Faults()
         self.watches = Watches(objects.store)
         self.logs = Logs()
@@ -102,8 +118,16 @@ class Serving:
         other = headers.get("impersonate-user", "")
         if not other:
             return user
-        self.access.check(user, Act(verb="impersonate", resource="users", name=other))
-        groups = (each for each in headers.get("impersonate-group", "").split(",") if each)
+        account = account_of(other)
+        wanted = Act(verb="impersonate", resource="users", name=other)
+        if account is not None:
+            wanted = Act(verb="impersonate", resource="serviceaccounts", namespace=account[0], name=account[1])
+        self.access.check(user, wanted)
+        groups = [each for each in headers.get("impersonate-group", "").split(",") if each]
+        for each in groups:
+            self.access.check(user, Act(verb="impersonate", resource="groups", name=each))
+        if account is not None and not groups:
+            return account_user(*account)
         return User(name=other, groups=(*groups, "system:authenticated"))
 
     def answer(self, request: Request, command: list[str]) -> ApiResponse:
@@ -116,6 +140,12 @@ class Serving:
                 405, "MethodNotAllowed", "the server does not allow this method on the requested resource"
             )
         self.access.check(request.user, _act(request, place))
+        if place.subresource == "token" and request.verb == "create":
+            return ApiResponse(code=201, body=self._token(place, _decoded(request.body)))
+        if (place.kind.plural, place.subresource) == ("nodes", "proxy"):
+            return ApiResponse(body=self._kubelet(place))
+        if (place.kind.plural, place.subresource) in (("pods", "attach"), ("services", "proxy")):
+            raise StatusError(503, "ServiceUnavailable", f"nothing answers behind {request.path}")
         if place.subresource in ("log", "exec", "portforward", "proxy"):
             return self._part(request, place, command)
         if request.verb in ("get", "list", "watch"):
@@ -138,8 +168,27 @@ class Serving:
         code, body = self._changing.answer(request, place)
         return ApiResponse(code=code, body=body)
 
+    def _token(self, place: ApiPath, asked: Manifest) -> Manifest:
+        """A TokenRequest with a token by which its bearer is the account."""
+        self.objects.get(place)
+        token = secrets.token_hex(16)
+        self.users[token] = account_user(place.namespace, place.name)
+        seconds = int((asked.get("spec") or {}).get("expirationSeconds") or 3600)
+        end = datetime.now(UTC) + timedelta(seconds=seconds)
+        return {**asked, "status": {"token": token, "expirationTimestamp": f"{end:%Y-%m-%dT%H:%M:%SZ}"}}
+
+    def _kubelet(self, place: ApiPath) -> Manifest:
+        """What a node tells of its pods. Raises StatusError (404) for everything else that a kubelet has."""
+        if place.rest != "pods":
+            raise StatusError(404, "NotFound", "the server could not find the requested resource")
+        pods = [each for each in self.objects.store.list(("", "pods")) if each["spec"].get("nodeName") == place.name]
+        return {"kind": "PodList", "apiVersion": "v1", "items": pods}
+
     def _elsewhere(self, request: Request) -> ApiResponse:
         if request.user == ANONYMOUS and request.path not in _OPEN:
+            why = f'User "{request.user.name}" cannot get path "{request.path}"'
+            raise StatusError(403, "Forbidden", f"forbidden: {why}")
+        if request.path.startswith(_KEPT) and ADMINISTRATORS not in request.user.groups:
             why = f'User "{request.user.name}" cannot get path "{request.path}"'
             raise StatusError(403, "Forbidden", f"forbidden: {why}")
         if request.path in _OPEN[1:]:

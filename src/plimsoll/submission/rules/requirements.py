@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from difflib import get_close_matches
 
-from plimsoll.capabilities.requirements import REQUIREMENTS
+from plimsoll.capabilities.requirements import REQUIREMENTS, VERSIONS
 from plimsoll.submission.finding import RuleMatch
 from plimsoll.submission.questionnaire import QuestionnaireEntry
 from plimsoll.submission.rules.context import RuleContext
@@ -68,13 +68,16 @@ def unknown_requirement(context: RuleContext) -> Iterator[RuleMatch]:
             continue
         if not entry.id:
             yield context.at_field(entry, "id", "this entry has no id", "copy the id from the template")
-        elif entry.id in REQUIREMENTS:
-            versions = ", ".join(REQUIREMENTS[entry.id].levels)
+        elif versions := ", ".join(each for each in VERSIONS if each in _levels(entry.id)):
             why = f"'{entry.id}' is not a requirement of {context.expected.version}; it belongs to {versions}"
             yield context.at_field(entry, "id", why, "remove the entry")
         else:
             why = f"'{entry.id}' is not a requirement of {context.expected.version}, so the validator ignores it"
             yield context.at_field(entry, "id", why, "remove the entry")
+
+
+def _levels(requirement: str) -> Mapping[str, str]:
+    return REQUIREMENTS[requirement].levels if requirement in REQUIREMENTS else {}
 
 
 def duplicate_requirement(context: RuleContext) -> Iterator[RuleMatch]:
