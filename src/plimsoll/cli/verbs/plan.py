@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from plimsoll.cli import completion
+from plimsoll.cli.isolation_lines import isolation_lines, isolation_of
 from plimsoll.cli.options import LOCAL, AskedRun, force_option, json_option, print_json, run_options
 from plimsoll.cli.spanned_plan import place_of, print_places, spanned
 from plimsoll.errors import FileError
@@ -71,6 +72,7 @@ def _summary(prepared: Prepared, made: Sequence[Decision], lacking: Sequence[str
                 "runs": decision.runs,
                 "why": decision.why,
                 "note": prepared.plan.notes.get(decision.step),
+                **isolation_of(prepared, decision.step),
                 **_address(planned[decision.step].work),
                 **place_of(prepared, planned[decision.step]),
             }
@@ -112,6 +114,8 @@ def _print_steps(prepared: Prepared, made: Sequence[Decision], lacking: Sequence
     for step, note in prepared.plan.notes.items():
         click.echo(f"  note    {step}: {note}; name more files under `code`")
     print_places(prepared)
+    for line in isolation_lines(prepared):
+        click.echo(line)
     for planned in prepared.plan.steps if prepared.plan.target == LOCAL else ():
         if planned.target in ("", LOCAL) and (address := _address(planned.work)):
             click.echo(f"  address {planned.part}: {address['address']} while it is up")

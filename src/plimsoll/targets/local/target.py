@@ -15,7 +15,8 @@ from plimsoll.errors import FileError, TargetError
 from plimsoll.kinds.assistant import ASKS_SERVICES
 from plimsoll.kinds.serve import engine_feature
 from plimsoll.llms.engines import ENGINES
-from plimsoll.planning.facts import TargetFacts
+from plimsoll.planning.facts import IsolationFacts, TargetFacts
+from plimsoll.runtime.isolation.bubblewrap import NAME, sandboxing
 from plimsoll.state.directory import LOCAL, StateDirectory
 from plimsoll.targets.extras import missing_extras
 from plimsoll.targets.features import (
@@ -48,7 +49,8 @@ from plimsoll.targets.versions import installed_version
 from plimsoll.telemetry.drift.state import DriftState
 
 if TYPE_CHECKING:
-    from plimsoll.planning.steps import AnyStep
+    from plimsoll.planning.capacity import Shortfall
+    from plimsoll.planning.steps import AnyStep, Plan
     from plimsoll.targets.local.traffic import LocalTraffic
     from plimsoll.targets.port import Session
 
@@ -66,6 +68,11 @@ LACKS = {
     ASKS_SERVICES: "a service there has all that it answers by",
     **{engine_feature(name): "it runs in containers of its own" for name, engine in ENGINES.items() if not engine.here},
 }
+
+
+def _isolation() -> IsolationFacts:
+    found = sandboxing()
+    return IsolationFacts(by=NAME if found.program else "", problem=found.problem, remedy=found.remedy)
 
 
 class LocalTarget:
@@ -93,7 +100,7 @@ class LocalTarget:
         """Calls of services, moves of their traffic, a keeper, what they use, leavings, environments, curves."""
         from plimsoll.targets.local.exchange import LocalExchange
         from plimsoll.targets.local.keeper.control import LocalKeeper
-        from plimsoll.targets.local.vector_places import Leavings, VectorPlaces, store_problems
+        from plimsoll.targets.local.vector_places import Leavings, VectorPlaces
 
         carriers = feature_table(
             offers(EXCHANGE, LocalExchange(self.state, self._directory)),
@@ -101,7 +108,7 @@ class LocalTarget:
             offers(TRAFFIC, self._traffic),
             offers(KEEP, LocalKeeper(self.state)),
             offers(USES, self._uses),
-            offers(PLAN_CHECK, store_problems),
+            offers(PLAN_CHECK, self._problems),
             offers(LEAVINGS, Leavings(Environments(self.state), VectorPlaces(self.state))),
             offers(CURVES, self._curve),
         )
@@ -120,7 +127,14 @@ class LocalTarget:
             lacks=LACKS,
             verbs=frozenset(work.verb for work in EXECUTORS),
             missing_extras=missing_extras(),
+            isolation=_isolation(),
         )
+
+    def _problems(self, plan: Plan) -> Sequence[Shortfall]:
+        from plimsoll.targets.local.seen import path_problems
+        from plimsoll.targets.local.vector_places import store_problems
+
+        return [*path_problems(plan, self._directory), *store_problems(plan)]
 
     def _call(self, file: ApplicationFile, service: str) -> contextlib.AbstractContextManager[CalledService]:
         from plimsoll.targets.local.calling import open_local_service

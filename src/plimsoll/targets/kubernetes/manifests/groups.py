@@ -8,6 +8,7 @@ from collections.abc import Mapping
 import msgspec
 from msgspec import Struct
 
+from plimsoll.application.isolation import Isolation
 from plimsoll.decoding import decodable
 from plimsoll.kinds.service_settings import Scale, Telemetry
 from plimsoll.llms.engines.engine import Container
@@ -34,7 +35,8 @@ class ServedVersions(Struct, frozen=True, kw_only=True):
 
     `latency` is the promised 99th percentile in seconds. `watched` are versions by their number. `name` is what its
     objects are called, empty for the name that goes without saying. `architectures` are those of the image. `engine` is
-    a container beside the server that computes for it. `asks` is a service of the application that it asks.
+    a container beside the server that computes for it. `asks` is a service of the application that it asks. `isolation`
+    is what the file asks for.
     """
 
     application: str
@@ -52,6 +54,7 @@ class ServedVersions(Struct, frozen=True, kw_only=True):
     name: str = ""
     engine: Container | None = None
     asks: str = ""
+    isolation: Isolation | None = None
 
     @property
     def objects_name(self) -> str:
