@@ -23,6 +23,7 @@ NAMES = (
     "llm",
     "edge",
     "trust",
+    "isolation",
 )
 
 

@@ -7,6 +7,7 @@ from typing import Annotated, ClassVar
 
 from msgspec import Meta
 
+from plimsoll.application.isolation import Isolated, check_isolation
 from plimsoll.application.loading import ApplicationFile
 from plimsoll.application.parts import Part, Resources
 from plimsoll.application.scalars import ModelReference, Name
@@ -34,6 +35,7 @@ class Batch(Part, frozen=True, kw_only=True):
         str | None, Meta(description="with label: the column of the result that is compared with it")
     ] = None
     resources: Resources = Resources()
+    isolation: Isolated = None
     target: Name | None = None
 
 
@@ -76,6 +78,11 @@ class Score(Work, frozen=True, kw_only=True):
         named = {"--label": self.label, "--prediction": self.prediction}
         return tuple(word for option, value in named.items() if value is not None for word in (option, value))
 
+    @property
+    def is_isolated(self) -> bool:
+        """A table and a model may be of strangers."""
+        return True
+
     def needed_extras(self) -> Iterator[str]:
         """The scorer's."""
         yield "serve"
@@ -94,6 +101,7 @@ class BatchKind(Kind[Batch]):
         for name, batch in self.of(file.application).items():
             MODELS.check_reference(file, batch.model, *self.place(name), "model")
             check_table(file, batch.input, "a batch scores", *self.place(name), "input")
+            check_isolation(file, batch.isolation, *self.place(name))
             if batch.prediction is not None and batch.label is None:
                 hint = "name the column of the input with the true labels: label: NAME"
                 raise file.error("prediction is compared with a label, and there is none", hint, *self.place(name))
@@ -121,6 +129,7 @@ class BatchKind(Kind[Batch]):
             ],
             needs=(*((register.name,) if register else ()), rows.step),
             resources=part.resources,
+            isolation=part.isolation,
             retries=1,
         )
 

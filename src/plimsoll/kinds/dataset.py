@@ -9,6 +9,7 @@ from msgspec import Meta
 
 from plimsoll.application.application import ApplicationSpec
 from plimsoll.application.columns import require_column
+from plimsoll.application.isolation import Isolated, check_isolation
 from plimsoll.application.loading import ApplicationFile
 from plimsoll.application.parts import Code, Command, Inputs, Part, Resources
 from plimsoll.application.paths import is_below, require_readable
@@ -43,6 +44,7 @@ class Dataset(Part, frozen=True, kw_only=True):
     outputs: Annotated[tuple[str, ...], Meta(description="files that the command writes to $PLIMSOLL_OUTPUT")] = ()
     code: Code = ()
     resources: Resources = Resources()
+    isolation: Isolated = None
     retries: Annotated[int, Meta(ge=0, le=100)] = 0
     timeout: Duration | None = None
     target: Name | None = None
@@ -111,6 +113,11 @@ class RunCommand(Work, frozen=True, kw_only=True):
     timeout: float | None = None
     parameters: dict[str, str] = {}  # noqa: RUF012 - msgspec copies it
 
+    @property
+    def is_isolated(self) -> bool:
+        """It is the user's own code."""
+        return True
+
 
 class DatasetKind(Kind[Dataset]):
     """`spec.datasets`."""
@@ -167,6 +174,7 @@ class DatasetKind(Kind[Dataset]):
             [*made_of, setting("outputs", list(part.outputs))],
             needs=ingredients.needed_by_command(inputs, environment),
             resources=part.resources,
+            isolation=part.isolation,
             retries=part.retries,
         )
 
@@ -240,6 +248,9 @@ class DatasetKind(Kind[Dataset]):
         for unused in ("inputs", "outputs", "code"):
             if getattr(part, unused):
                 raise file.error(f"`{unused}` is only for a dataset with `run`", "remove it", *at, unused, at_key=True)
+        if part.isolation is not None:
+            text = "`isolation` is for a command, and a source is fetched by Plimsoll itself"
+            raise file.error(text, "remove it", *at, "isolation", at_key=True)
         if source.startswith(REMOTE):
             return
         if "://" in source:
@@ -266,6 +277,7 @@ class DatasetKind(Kind[Dataset]):
                 text = f"the output '{output}' is not below $PLIMSOLL_OUTPUT"
                 raise file.error(text, "use a relative path without '..'", *at, "outputs", number)
         self.check_inputs(file, part.inputs, *at, "inputs")
+        check_isolation(file, part.isolation, *at)
 
     def _check_cycles(self, file: ApplicationFile, datasets: Mapping[str, Dataset]) -> None:
         settled: set[str] = set()

@@ -7,6 +7,7 @@ from typing import Annotated, ClassVar, Literal, Protocol, runtime_checkable
 
 from msgspec import Meta, Struct, to_builtins
 
+from plimsoll.application.isolation import Isolated, check_isolation
 from plimsoll.application.loading import ApplicationFile
 from plimsoll.application.parts import Code, Command, Inputs, Part, Resources
 from plimsoll.application.scalars import Bound, Duration, ModelReference, Name, Sha256
@@ -46,6 +47,7 @@ class Train(Part, frozen=True, kw_only=True):
         int, Meta(ge=1, le=MOST_WORKERS, description="number of processes that train the model together")
     ] = 1
     resources: Resources = Resources()
+    isolation: Isolated = None
     retries: Annotated[int, Meta(ge=0, le=100, description="restarts after a failure, from the last checkpoint")] = 0
     topology: Topology | None = None
     code: Code = ()
@@ -113,6 +115,11 @@ class TrainGang(Work, frozen=True, kw_only=True):
     def workers(self) -> int:
         """The number of workers in the gang."""
         return self.size
+
+    @property
+    def is_isolated(self) -> bool:
+        """It is the user's own code."""
+        return True
 
 
 class RegisterResult(Result, frozen=True, kw_only=True, omit_defaults=True):
@@ -295,6 +302,7 @@ class ModelKind(Kind[Model]):
                 text = f"`{word}` is only for a model that is brought from a `source`"
                 raise file.error(text, "remove it", *self.place(name), word, at_key=True)
         DATASETS.check_inputs(file, train.inputs, *at, "inputs")
+        check_isolation(file, train.isolation, *at)
         topology = train.topology
         if topology and (topology.spread is None) == (topology.pack is None):
             raise file.error("topology needs exactly one of `spread` and `pack`", "set one of the two", *at, "topology")
@@ -347,6 +355,7 @@ class ModelKind(Kind[Model]):
             made_of,
             needs=(*ingredients.needed_by_command(inputs, environment), *based.needs),
             resources=part.resources,
+            isolation=part.isolation,
             retries=part.retries,
         )
 

@@ -131,6 +131,11 @@ class Serve(Work, frozen=True, kw_only=True):
     rollout: Rollout = "accepted"
 
     @property
+    def is_isolated(self) -> bool:
+        """A server is Plimsoll's own; the user's code that answers is not."""
+        return self.own is not None or any(step.command for step in self.pipeline)
+
+    @property
     def in_pods(self) -> Scale:
         """How many pods answer on a cluster: as the file says, or as many as the language model has replicas."""
         replicas = self.llm.replicas if self.llm is not None else 1

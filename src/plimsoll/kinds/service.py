@@ -9,8 +9,10 @@ from typing import Annotated, Literal
 from msgspec import Meta, to_builtins
 from msgspec.structs import replace
 
+from plimsoll.application.isolation import STRICT, Isolated, check_isolation, settled
 from plimsoll.application.loading import ApplicationFile
 from plimsoll.application.parts import Code, Command, Part, Resources
+from plimsoll.application.predictors import function_script
 from plimsoll.application.scalars import ModelReference, Name, duration_in_seconds
 from plimsoll.application.workspace import NamedCommand, NamedSource
 from plimsoll.indexes.names import versions_of
@@ -115,6 +117,7 @@ class Service(Part, frozen=True, kw_only=True):
         ),
     ] = "accepted"
     resources: Resources = Resources()
+    isolation: Isolated = None
     target: Name | None = None
 
     @property
@@ -163,6 +166,7 @@ class ServiceKind(Kind[Service]):
             at = self.place(name)
             check_what_answers(file, service, *at)
             check_callers(file, service, *at)
+            _check_isolation(file, service, *at)
             named = service.index or service.model
             if service.rollout == "promote" and (not isinstance(named, str) or "@" in named):
                 hint = "leave rollout out: the versions that the file names stay until plimsoll promote"
@@ -265,7 +269,9 @@ class ServiceKind(Kind[Service]):
             explain=explain,
         )
         needs = [*registered, *(file.step for file in references), *needed, *more]
-        return planner.add(name, work, made_of, needs=needs, resources=part.resources, retries=1)
+        return planner.add(
+            name, work, made_of, needs=needs, resources=part.resources, isolation=part.isolation, retries=1
+        )
 
     def _settings(self, name: str, part: Service, planner: Planner) -> list[Ingredient]:
         """What of a service's own words its key is made of."""
@@ -304,6 +310,25 @@ def _explain(part: Service, planner: Planner) -> SampledExplanations | None:
         seconds=duration_in_seconds(budget.time),
         output=part.explain.output,
     )
+
+
+def _check_isolation(file: ApplicationFile, service: Service, *at: str) -> None:
+    """Raise FileError where nothing is kept apart: the server itself is Plimsoll's, and has to be reached."""
+    if service.isolation is None:
+        return
+    if service.run is None and not any(isinstance(each, PipelineStep) for each in service.pipeline):
+        text = "`isolation` is for a service's own code (`run`), and this service has none"
+        raise file.error(text, "remove it", *at, "isolation", at_key=True)
+    check_isolation(file, service.isolation, *at)
+    asked = settled(service.isolation)
+    own = [each for each in (service.own, *service.pipeline) if isinstance(each, PipelineStep)]
+    if asked is None or asked.level != STRICT or asked.network:
+        return
+    for each in own:
+        if not function_script(each.run, file.directory):
+            text = f"'{each.run}' is a server, which is asked on a port of this machine, and has no network"
+            hint = "write isolation: {network: true}, or make it a function: a script with predict(inputs)"
+            raise file.error(text, hint, *at, "isolation")
 
 
 def _shares(part: Service, planner: Planner) -> tuple[tuple[ModelShare, ...], list[Ingredient], list[str]]:

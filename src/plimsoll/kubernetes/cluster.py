@@ -88,7 +88,8 @@ class Cluster(Struct, frozen=True, kw_only=True):
 
     `barred` are served kinds of which the caller may not make objects in the namespace, each with the verb that is
     missing; `unseen` are resources, such as `nodes`, that the caller may not list, so that nothing is known of them.
-    `pull_secrets` are names of Secrets with which the namespace's own account pulls images.
+    `pull_secrets` are names of Secrets with which the namespace's own account pulls images. `runtime_classes` maps each
+    RuntimeClass to its handler.
     """
 
     target: str
@@ -106,6 +107,7 @@ class Cluster(Struct, frozen=True, kw_only=True):
     barred: Mapping[str, str] = {}
     unseen: frozenset[str] = frozenset()
     pull_secrets: tuple[str, ...] = ()
+    runtime_classes: Mapping[str, str] = {}
 
     def serves(self, kind: str) -> bool:
         """Whether a kind, as group/version/Kind, is served."""

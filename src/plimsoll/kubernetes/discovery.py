@@ -67,6 +67,7 @@ def look(
         classes = pool.submit(_names, api, served, DRA, "DeviceClass", None, unseen, is_foreign)
         published = pool.submit(_published, api, unseen, wanted=not (registry and base))
         pull_secrets = pool.submit(_pull_secrets, api, namespace, unseen)
+        runtimes = pool.submit(_runtime_classes, api, unseen)
         custom_metrics = pool.submit(_has_group, api, "custom.metrics.k8s.io")
     hosting, ours = published.result()
     return Cluster(
@@ -85,6 +86,7 @@ def look(
         barred=barred.result(),
         unseen=frozenset(unseen),
         pull_secrets=pull_secrets.result(),
+        runtime_classes=runtimes.result(),
     )
 
 
@@ -222,6 +224,12 @@ def _pull_secrets(api: Api, namespace: str, unseen: set[str]) -> tuple[str, ...]
 def published_registry(api: Api) -> RegistryPlace | None:
     """The registry that the platform publishes, as far as it may be read."""
     return _published(api, set(), wanted=True)[0]
+
+
+def _runtime_classes(api: Api, unseen: set[str]) -> dict[str, str]:
+    """RuntimeClasses with their handlers."""
+    found = _readable(lambda: api.list("node.k8s.io/v1", "RuntimeClass"), "runtimeclasses", unseen)
+    return {each["metadata"]["name"]: str(each.get("handler", "")) for each in found}
 
 
 def _published(api: Api, unseen: set[str], *, wanted: bool) -> tuple[RegistryPlace | None, dict[str, str]]:

@@ -48,7 +48,7 @@ def _missing_extras(plan: Plan, facts: TargetFacts) -> Iterator[Shortfall]:
 
 
 def _of_step(step: AnyStep, facts: TargetFacts) -> list[Shortfall]:
-    found = [*_missing_features(step, facts)]
+    found = [*_missing_features(step, facts), *_unisolated(step, facts)]
     workers, resources = step.workers, step.resources
     subject = f"{workers} workers of {step.name} request" if workers > 1 else f"{step.name} requests"
     together = " together" if workers > 1 else ""
@@ -80,6 +80,15 @@ def _missing_features(step: AnyStep, facts: TargetFacts) -> Iterator[Shortfall]:
             reason = facts.lacks[request.feature]
             message = f"{step.name} {request.asks}, which {facts.target} does not support: {reason}"
             yield Shortfall(step=step.name, setting=request.setting, message=message, remedy=request.remedy)
+
+
+def _unisolated(step: AnyStep, facts: TargetFacts) -> Iterator[Shortfall]:
+    """A level that the target cannot give: to run without would be to do what the file forbids."""
+    if step.isolation is None or step.isolation.level == "none" or facts.isolation is None or facts.isolation.by:
+        return
+    message = f"{step.name} asks for isolation: {step.isolation.level}, and {facts.isolation.problem}"
+    remedy = f"{facts.isolation.remedy}; or write isolation: none"
+    yield Shortfall(step=step.name, setting=("isolation",), message=message, remedy=remedy)
 
 
 def _larger_than_every_node(step: AnyStep, facts: TargetFacts) -> list[Shortfall]:

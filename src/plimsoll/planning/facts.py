@@ -16,13 +16,27 @@ class Machine(Struct, frozen=True, kw_only=True):
     accelerators: int = 0
 
 
+class IsolationFacts(Struct, frozen=True, kw_only=True):
+    """What keeps processes of steps apart from a target, or why nothing does and what helps.
+
+    `strict_by` is what the level `strict` has, where that is more. `always` says that no step is without.
+    """
+
+    by: str = ""
+    strict_by: str = ""
+    always: bool = False
+    problem: str = ""
+    remedy: str = ""
+
+
 class TargetFacts(Struct, frozen=True, kw_only=True):
     """The capacity and features of a target. `memory` is in bytes; `providers` maps a need to its provider and why.
 
     `machines` are the nodes of a target that has several; a worker must fit on one of them. `lacks` maps each missing
     feature to the reason. `verbs` are the kinds of steps that the target supports; None means all. `missing_extras` are
     extras of plimsoll that are not installed on this machine. `away` says why a target does not answer now, of which
-    nothing else is known. Of several targets, `parts` has the facts of each, by its name.
+    nothing else is known. `isolation` is of a target on which processes would else be plimsoll's equals. Of several
+    targets, `parts` has the facts of each, by its name.
     """
 
     target: str
@@ -36,6 +50,7 @@ class TargetFacts(Struct, frozen=True, kw_only=True):
     verbs: frozenset[str] | None = None
     missing_extras: frozenset[str] = frozenset()
     away: str = ""
+    isolation: IsolationFacts | None = None
     parts: Mapping[str, TargetFacts] = {}
 
     def of(self, target: str) -> TargetFacts:

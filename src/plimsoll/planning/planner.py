@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any, TypeVar
 
 from plimsoll.application.application import ApplicationSpec
+from plimsoll.application.isolation import Isolation, Level, settled
 from plimsoll.application.parts import Part, Resources
 from plimsoll.application.scalars import duration_in_seconds, memory_in_bytes
 from plimsoll.application.workspace import Workspace
@@ -57,6 +58,7 @@ class Planner:
         *,
         needs: Iterable[str] = (),
         resources: Resources | None = None,
+        isolation: Level | Isolation | None = None,
         retries: int = 0,
     ) -> Step[AnyWork]:
         """Add a step whose key is computed from its ingredients."""
@@ -67,6 +69,7 @@ class Planner:
             work=work,
             needs=tuple(dict.fromkeys(needs)),
             resources=worker_resources(resources) if resources else WorkerResources(),
+            isolation=settled(isolation),
             retries=retries,
             ingredients=ingredients,
         )

@@ -7,6 +7,7 @@ from typing import ClassVar, Generic, Literal, TypeVar
 
 from msgspec import Struct, field
 
+from plimsoll.application.isolation import Isolation
 from plimsoll.state.results import Result
 
 
@@ -90,6 +91,11 @@ class Work(Struct, frozen=True, kw_only=True):
         """The number of processes that run at once."""
         return 1
 
+    @property
+    def is_isolated(self) -> bool:
+        """Whether it runs commands or code that the target keeps apart from itself, where it can."""
+        return False
+
     def needed_features(self) -> Iterator[FeatureRequest]:
         """The features of the target that the work needs."""
         yield from ()
@@ -107,7 +113,8 @@ class Step(Struct, Generic[W_co], frozen=True, kw_only=True):
 
     `part` is the part's name in the file; `needs` are the names of the steps that must be done before. `target` is
     where it runs in a plan over several targets, and empty in others. `stays` is the target that the rows in its result
-    must not leave, or those that a training was given.
+    must not leave, or those that a training was given. `isolation` is what the file asks for; None for nothing. It is
+    not part of the key, as limits are not.
     """
 
     part: str
@@ -115,6 +122,7 @@ class Step(Struct, Generic[W_co], frozen=True, kw_only=True):
     work: W_co
     needs: tuple[str, ...] = ()
     resources: WorkerResources = WorkerResources()
+    isolation: Isolation | None = None
     retries: int = 0
     ingredients: tuple[Ingredient, ...] = field(default_factory=tuple)
     target: str = ""

@@ -37,12 +37,16 @@ def kept_logs(services: Path) -> Iterator[LogFile]:
 
 def last_log_line(log: Path, limit: int = 300) -> str:
     """The last line of a log that is not blank, cut to `limit` characters; empty without one."""
+    written = [line.strip() for line in last_log_lines(log).splitlines() if line.strip()]
+    return written[-1][:limit] if written else ""
+
+
+def last_log_lines(log: Path) -> str:
+    """The end of a log, some thousand characters; empty without one."""
     try:
         with log.open("rb") as file:
             file.seek(0, 2)
             file.seek(max(0, file.tell() - 4096))
-            lines = file.read().decode(errors="replace").splitlines()
+            return file.read().decode(errors="replace")
     except OSError:
         return ""
-    written = [line.strip() for line in lines if line.strip()]
-    return written[-1][:limit] if written else ""

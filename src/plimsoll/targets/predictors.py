@@ -13,7 +13,7 @@ from plimsoll.kinds.predictors import ServedStep, Tensor
 from plimsoll.kinds.serve import Serve
 from plimsoll.kinds.service_settings import SampleInput
 from plimsoll.runtime.outputs import argv_of
-from plimsoll.runtime.server.service_file import Example, ModelFile, OwnCode
+from plimsoll.runtime.server.service_file import Example, ModelFile, OwnCode, Sandboxed
 from plimsoll.runtime.specs import TensorSpec
 
 ALONE = "1"
@@ -21,11 +21,12 @@ ALONE = "1"
 
 
 class Surroundings(Struct, frozen=True, kw_only=True):
-    """Where the code of a service runs on a target: its directory, its variables, and the limit of its memory."""
+    """Where the code of a service runs on a target: its directory, its variables, its memory's limit, its sandbox."""
 
     directory: str
     environment: Mapping[str, str | None]
     memory: int | None = None
+    sandbox: Sandboxed | None = None
 
 
 def served_alone(work: Serve, steps: Sequence[ModelFile], where: Surroundings) -> ModelFile:
@@ -55,6 +56,7 @@ def own_code(step: ServedStep, where: Surroundings, sample: Mapping[str, SampleI
         outputs=_specs(step.outputs),
         sample={name: Example(shape=each.shape, data=each.data) for name, each in sample.items()},
         memory=where.memory,
+        sandbox=where.sandbox,
         files=dict(step.files),
     )
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from plimsoll.cli import completion
+from plimsoll.cli.isolation_lines import isolation_lines, isolation_of
 from plimsoll.cli.options import LOCAL, AskedRun, force_option, json_option, print_json, run_options
 from plimsoll.cli.policy_lines import print_policies
 from plimsoll.cli.spanned_plan import place_of, print_places, spanned
@@ -84,6 +85,7 @@ def _summary(
                 "runs": decision.runs,
                 "why": decision.why,
                 "note": prepared.plan.notes.get(decision.step),
+                **isolation_of(prepared, decision.step),
                 **_address(planned[decision.step].work),
                 **_callers(planned[decision.step].work),
                 **place_of(prepared, planned[decision.step]),
@@ -158,6 +160,8 @@ def _print_steps(prepared: Prepared, made: Sequence[Decision], lacking: Sequence
     for note in _expired(prepared):
         click.echo(one_line(f"  expired {note}"))
     print_places(prepared)
+    for line in isolation_lines(prepared):
+        click.echo(line)
     for planned in prepared.plan.steps if prepared.plan.target == LOCAL else ():
         if planned.target in ("", LOCAL) and (address := _address(planned.work)):
             click.echo(f"  address {planned.part}: {address['address']} while it is up")

@@ -26,14 +26,26 @@ class Example(Struct, frozen=True, kw_only=True):
     data: tuple[bool | int | float | str, ...] = ()
 
 
+class Sandboxed(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """The sandbox of the user's own code: bubblewrap with its arguments.
+
+    `strict` is one that gets neither variables with credentials, but those that are named, nor all calls of the system.
+    """
+
+    argv: tuple[str, ...]
+    strict: bool = False
+    network: bool = True
+    variables: tuple[str, ...] = ()
+
+
 class OwnCode(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """The user's own code, which answers in a process of its own.
 
     `argv` is its command. It runs in `directory` with `environment` added to the server's own variables; `None` takes
     one away. `script` is the word of `argv` that names a file with `predict(inputs)`; without it the command is
     an HTTP server on $PORT. `inputs` and `outputs` are declared tensors, `sample` inputs to try it with. `memory` is a
-    limit in bytes for its processes together. `files` are digests of the code's files by path: what is started again
-    later must be the same code.
+    limit in bytes for its processes together. Without a `sandbox` they see what the server sees. `files` are digests of
+    the code's files by path: what is started again later must be the same code.
     """
 
     argv: tuple[str, ...]
@@ -44,6 +56,7 @@ class OwnCode(Struct, frozen=True, kw_only=True, omit_defaults=True):
     outputs: tuple[TensorSpec, ...] = ()
     sample: dict[str, Example] = {}
     memory: int | None = None
+    sandbox: Sandboxed | None = None
     files: dict[str, str] = {}
 
 

@@ -16,6 +16,7 @@ from plimsoll.runtime.pod_task import WORKER_PORT
 from plimsoll.targets.kubernetes import names
 from plimsoll.targets.kubernetes.grammar import LABEL, naming_problem, word_problem
 from plimsoll.targets.kubernetes.manifests.gang import host_names, provider_of
+from plimsoll.targets.kubernetes.manifests.isolation import missing_classes
 from plimsoll.targets.kubernetes.preview import Previewed, during_promotion, preview
 from plimsoll.targets.kubernetes.providers import PRINT_RIGHTS
 
@@ -39,6 +40,7 @@ def problems(plan: Plan, cluster: Cluster, chosen: Mapping[str, str]) -> tuple[S
         *_reserved(plan, cluster, made),
         *_unnameable([*made, *later], cluster),
         *_meeting([*made, *later]),
+        *missing_classes(plan, cluster),
     )
     return tuple(dict.fromkeys(found))
 

@@ -56,6 +56,7 @@ from plimsoll.targets.kubernetes.exchange import ClusterExchange
 from plimsoll.targets.kubernetes.images import Images
 from plimsoll.targets.kubernetes.lacks import lacks
 from plimsoll.targets.kubernetes.leavings import ClusterLeavings
+from plimsoll.targets.kubernetes.manifests.isolation import isolation_facts
 from plimsoll.targets.kubernetes.plan_check import problems, require_namespace
 from plimsoll.targets.kubernetes.promotion_lease import PromotionLease
 from plimsoll.targets.kubernetes.providers import (
@@ -184,6 +185,7 @@ class KubernetesTarget:
             versions={"plimsoll": __version__, "onnxruntime": installed_version("onnxruntime")},
             lacks=lacks(never_zero(cluster, chosen["serving"].provider)),
             missing_extras=missing_extras(),
+            isolation=isolation_facts(cluster),
             verbs=frozenset(work.verb for work in EXECUTORS),
         )
 

@@ -12,6 +12,7 @@ from msgspec import Struct, field
 from plimsoll.planning.steps import Step
 from plimsoll.state.directory import StateDirectory
 from plimsoll.targets.attempt import STOPPED, Attempt, AttemptOutcome, Progress, W
+from plimsoll.targets.local.sandboxes import Sandboxes
 from plimsoll.targets.local.servers import Server
 from plimsoll.targets.local.warden import ProcessEnd, Warden
 
@@ -20,7 +21,7 @@ class LocalContext(Struct, frozen=True, kw_only=True):
     """The context that all attempts of a run share. `directory` holds the application file, `logs` belongs to the run.
 
     `kept` maps a service to the server that runs as long as the run watches. `forced` are the names of steps that are
-    carried out again although they have results.
+    carried out again although they have results. `sandboxes` has the one that steps share.
     """
 
     directory: Path
@@ -31,6 +32,7 @@ class LocalContext(Struct, frozen=True, kw_only=True):
     watch: bool = False
     kept: dict[str, Server] = field(default_factory=dict)
     forced: frozenset[str] = frozenset()
+    sandboxes: Sandboxes = field(default_factory=Sandboxes)
 
 
 class LocalAttempt(Attempt[W]):

@@ -22,12 +22,18 @@ PARENT = "plimsoll"
 class WorkerLimits:
     """The control groups of one worker. `enforced` names the resources that the kernel limits."""
 
-    def __init__(self, name: str, resources: WorkerResources, mount: Path = MOUNT) -> None:
+    def __init__(
+        self, name: str, resources: WorkerResources, mount: Path = MOUNT, *, processes: int | None = None
+    ) -> None:
+        """`processes` is how many processes and threads there may be at once."""
         self.groups: list[Path] = []
         self.enforced: list[str] = []
-        if resources.cpu is None and resources.memory is None:
+        self.processes = processes
+        if resources.cpu is None and resources.memory is None and processes is None:
             return
         unified = (mount / "cgroup.controllers").exists()
+        if processes is not None:
+            self._limit(_parent(mount, "pids", unified), name, {"pids.max": processes}, "processes")
         if resources.memory is not None:
             settings = {"memory.max": resources.memory} if unified else {"memory.limit_in_bytes": resources.memory}
             self._limit(_parent(mount, "memory", unified), name, settings, "memory")
@@ -68,6 +74,13 @@ class WorkerLimits:
                             return True
         return False
 
+    def ran_out_of_processes(self) -> bool:
+        """Whether the kernel has refused a process or a thread to these groups."""
+        for group in self.groups:
+            with contextlib.suppress(OSError, ValueError):
+                return int((group / "pids.events").read_text(encoding="ascii").split()[1]) > 0
+        return False
+
     def remove(self) -> None:
         """Delete the groups; retries, because the kernel needs a moment after the last process has ended."""
         for group in self.groups:
@@ -84,7 +97,7 @@ class WorkerLimits:
 def remove_leftover_groups(prefix: str, mount: Path = MOUNT) -> None:
     """Delete the groups that a killed run left behind."""
     unified = (mount / "cgroup.controllers").exists()
-    for controller in ("memory", "cpu"):
+    for controller in ("memory", "cpu", "pids"):
         parent = _parent(mount, controller, unified)
         if parent and parent.is_dir():
             for group in parent.glob(f"{prefix}*"):

@@ -18,6 +18,7 @@ from plimsoll.state.directory import StateDirectory
 from plimsoll.targets.llms import llm_files, llm_version
 from plimsoll.targets.local.commands import base_environment, environment_python
 from plimsoll.targets.local.servers import model_file
+from plimsoll.targets.local.service_isolation import service_sandbox
 from plimsoll.targets.models import directory_of, onnx_name, version_for_use
 from plimsoll.targets.predictors import ALONE, Surroundings, own_code, served_alone
 
@@ -34,6 +35,7 @@ def surroundings(step: Step[Serve], state: StateDirectory, directory: Path) -> S
         directory=str(directory),
         environment={name: base.get(name) for name in _OF_ENVIRONMENT},
         memory=step.resources.memory,
+        sandbox=service_sandbox(step, state, directory, base) if step.work.is_isolated else None,
     )
 
 

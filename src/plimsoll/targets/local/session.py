@@ -107,6 +107,7 @@ class LocalSession:
             withdraw(self.state, name)
             server.stop()
         self.context.kept.clear()
+        self.context.sandboxes.close()
         self.context.warden.close()
 
 

@@ -15,7 +15,8 @@ from plimsoll.errors import FileError, TargetError
 from plimsoll.kinds.assistant import ASKS_SERVICES
 from plimsoll.kinds.serve import CLUSTER_CALLERS, engine_feature
 from plimsoll.llms.engines import ENGINES
-from plimsoll.planning.facts import TargetFacts
+from plimsoll.planning.facts import IsolationFacts, TargetFacts
+from plimsoll.runtime.isolation.bubblewrap import NAME, sandboxing
 from plimsoll.state.directory import LOCAL, StateDirectory
 from plimsoll.targets.extras import missing_extras
 from plimsoll.targets.features import (
@@ -48,7 +49,8 @@ from plimsoll.targets.versions import installed_version
 from plimsoll.telemetry.drift.state import DriftState
 
 if TYPE_CHECKING:
-    from plimsoll.planning.steps import AnyStep
+    from plimsoll.planning.capacity import Shortfall
+    from plimsoll.planning.steps import AnyStep, Plan
     from plimsoll.targets.local.traffic import LocalTraffic
     from plimsoll.targets.port import Session
 
@@ -67,6 +69,11 @@ LACKS = {
     CLUSTER_CALLERS: "no cluster is there to ask",
     **{engine_feature(name): "it runs in containers of its own" for name, engine in ENGINES.items() if not engine.here},
 }
+
+
+def _isolation() -> IsolationFacts:
+    found = sandboxing()
+    return IsolationFacts(by=NAME if found.program else "", problem=found.problem, remedy=found.remedy)
 
 
 class LocalTarget:
@@ -94,7 +101,7 @@ class LocalTarget:
         """Calls of services, moves of their traffic, a keeper, what they use, leavings, environments, curves."""
         from plimsoll.targets.local.exchange import LocalExchange
         from plimsoll.targets.local.keeper.control import LocalKeeper
-        from plimsoll.targets.local.vector_places import Leavings, VectorPlaces, store_problems
+        from plimsoll.targets.local.vector_places import Leavings, VectorPlaces
 
         carriers = feature_table(
             offers(EXCHANGE, LocalExchange(self.state, self._directory)),
@@ -102,7 +109,7 @@ class LocalTarget:
             offers(TRAFFIC, self._traffic),
             offers(KEEP, LocalKeeper(self.state)),
             offers(USES, self._uses),
-            offers(PLAN_CHECK, store_problems),
+            offers(PLAN_CHECK, self._problems),
             offers(LEAVINGS, Leavings(Environments(self.state), VectorPlaces(self.state))),
             offers(CURVES, self._curve),
         )
@@ -121,7 +128,14 @@ class LocalTarget:
             lacks=LACKS,
             verbs=frozenset(work.verb for work in EXECUTORS),
             missing_extras=missing_extras(),
+            isolation=_isolation(),
         )
+
+    def _problems(self, plan: Plan) -> Sequence[Shortfall]:
+        from plimsoll.targets.local.seen import path_problems
+        from plimsoll.targets.local.vector_places import store_problems
+
+        return [*path_problems(plan, self._directory), *store_problems(plan)]
 
     def _call(self, file: ApplicationFile, service: str) -> contextlib.AbstractContextManager[CalledService]:
         from plimsoll.targets.local.calling import open_local_service

@@ -56,15 +56,19 @@ class ProcessEnd(Struct, frozen=True, kw_only=True):
 
 
 class Process:
-    """A process that the warden started. All processes of its session end with it."""
+    """A process that the warden started. All processes of its session end with it.
 
-    def __init__(self, warden: Warden, pid: int) -> None:
+    `pid` is its number on this machine; the warden of a sandbox has a `number` of its own for it.
+    """
+
+    def __init__(self, warden: Warden, pid: int, number: int) -> None:
         self.pid = pid
+        self._number = number
         self._warden = warden
 
     def send(self, number: signal.Signals) -> None:
         """Send a signal to the process and its group."""
-        self._warden.signal(self.pid, number)
+        self._warden.signal(self._number, number)
 
 
 class _PendingSpawn:
@@ -99,14 +103,15 @@ class Warden:
         *,
         environment: Mapping[str, str],
         directory: Path,
-        log: Path,
+        log: Path | int,
         mark: str,
         on_end: Callable[[ProcessEnd], None],
         cgroups: Sequence[Path] = (),
+        kept: Sequence[int] = (),
     ) -> Process:
         """Start a process that writes to `log`; `on_end` is called on another thread when it has ended.
 
-        Raises TargetError when the command cannot be started.
+        It gets the descriptors in `kept` as 3, 4 and so on. Raises TargetError when the command cannot be started.
         """
         waiting = _PendingSpawn()
         waiting.on_end = on_end
@@ -115,19 +120,27 @@ class Warden:
             "argv": list(argv),
             "environment": dict(environment),
             "directory": str(directory),
-            "log": str(log),
             "mark": mark,
-            "cgroups": [str(cgroup) for cgroup in cgroups],
+            "kept": len(kept),
+            "cgroups": len(cgroups),
         }
-        with self._lock:
-            number = next(self._ids)
-            self._spawning[number] = waiting
-            self._send({**request, "id": number})
+        with contextlib.ExitStack() as opened:
+            descriptors = _opened(argv[0], log, cgroups, opened)
+            descriptors[1:1] = kept
+            with self._lock:
+                number = next(self._ids)
+                self._spawning[number] = waiting
+                self._send({**request, "id": number}, descriptors)
         if not waiting.done.wait(ANSWER_LIMIT):
             raise TargetError(f"{argv[0]} was not started within {ANSWER_LIMIT:g} s", where=mark)
         if "pid" not in waiting.answer:
             raise _spawn_error(argv[0], waiting.answer, directory, environment)
-        return Process(self, waiting.answer["pid"])
+        pid = waiting.answer["pid"]
+        return Process(self, self.pid_here(pid), pid)
+
+    def pid_here(self, number: int) -> int:
+        """The number on this machine of a process that the warden calls by `number`."""
+        return number
 
     def signal(self, pid: int, number: signal.Signals) -> None:
         """Send a signal to the group of a process that is still running."""
@@ -147,15 +160,16 @@ class Warden:
         if self._process:
             self._process.wait(timeout=ANSWER_LIMIT)
 
-    def _send(self, request: _Message) -> None:
+    def _send(self, request: _Message, descriptors: Sequence[int] = ()) -> None:
+        message = json.dumps(request).encode() + b"\n"
         if self._connection is None:
             self._connection = self._start()
         try:
-            self._connection.sendall(json.dumps(request).encode() + b"\n")
+            _send_all(self._connection, message, descriptors)
         except OSError:
             # The reader thread reports the processes as lost; this request goes to a new warden.
             self._connection = self._start()
-            self._connection.sendall(json.dumps(request).encode() + b"\n")
+            _send_all(self._connection, message, descriptors)
 
     def _start(self) -> socket.socket:
         # Whoever only plans pays for neither.
@@ -173,16 +187,20 @@ class Warden:
                 env={name: value for name, value in os.environ.items() if name != PASSWORD},
                 start_new_session=True,
             )
-        threading.Thread(target=self._read, args=(ours, self._process), daemon=True, name="warden").start()
+        self._follow(ours, self._process.wait)
         return ours
 
-    def _read(self, connection: socket.socket, process: subprocess.Popen[bytes]) -> None:
+    def _follow(self, connection: socket.socket, over: Callable[[], object]) -> None:
+        """Handle answers on a thread; `over` returns when the warden has ended."""
+        threading.Thread(target=self._read, args=(connection, over), daemon=True, name="warden").start()
+
+    def _read(self, connection: socket.socket, over: Callable[[], object]) -> None:
         """Handle answers until the warden ends, then report its processes as lost."""
         mine: set[int] = set()
         with contextlib.suppress(OSError), connection.makefile("rb") as lines:
             for line in lines:
                 self._handle_answer(json.loads(line), mine)
-        process.wait()
+        over()
         connection.close()
         with self._lock:
             if self._connection is connection:
@@ -212,6 +230,30 @@ class Warden:
                 mine.add(answer["pid"])
                 self._running[answer["pid"]] = waiting.on_end
         waiting.done.set()
+
+
+def _opened(program: str, log: Path | int, cgroups: Sequence[Path], until: contextlib.ExitStack) -> list[int]:
+    """Descriptors of the log and of control groups. Raises TargetError for one that cannot be opened."""
+    found = []
+    for path, flags in (
+        *(((log, os.O_WRONLY | os.O_CREAT | os.O_APPEND),) if isinstance(log, Path) else ()),
+        *((group / "cgroup.procs", os.O_WRONLY) for group in cgroups),
+    ):
+        try:
+            found.append(os.open(path, flags, 0o644))
+        except OSError as error:
+            hint = f"the command '{program}' could not be started"
+            raise TargetError(f"{path}: {error.strerror}", hint=hint) from error
+        until.callback(os.close, found[-1])
+    return found if isinstance(log, Path) else [log, *found]
+
+
+def _send_all(connection: socket.socket, message: bytes, descriptors: Sequence[int]) -> None:
+    """Send a message with descriptors, which come with its first bytes."""
+    import socket
+
+    sent = socket.send_fds(connection, [message], descriptors) if descriptors else 0
+    connection.sendall(message[sent:])
 
 
 def _spawn_error(program: str, answer: _Message, directory: Path, environment: Mapping[str, str]) -> TargetError:

@@ -1,23 +1,29 @@
 """The warden: a small process that starts every process of a run and outlives none of them.
 
 It runs as a script (`python -S -E warden_process.py FD`) with the standard library only. It reads and writes JSON lines
-on the socket with the given descriptor. It guarantees three things that a thread of the main process could not:
+on the socket with the given descriptor; descriptors of files come with them (SCM_RIGHTS). It guarantees three things
+that a thread of the main process could not:
 
 - when the main process dies for any reason, the socket closes and the warden kills every process that it started;
 - when the warden dies, the kernel kills each process that it started (PR_SET_PDEATHSIG);
 - when a step ends, the warden kills the processes that the step left running (background jobs, daemons): the warden is
   their subreaper, so they become its children, and they carry the step's mark in their environment.
 
-Requests:  {"do": "spawn", "id", "argv", "environment", "directory", "log", "mark", "cgroups"}
+In a sandbox (`warden_process.py FD inside`) it is the first process there, says so, and lets nothing look into it.
+
+Requests:  {"do": "spawn", "id", "argv", "environment", "directory", "mark", "kept", "cgroups"}
+           with 1 + kept + cgroups descriptors: the log, those that the process keeps as 3, 4, …, files `cgroup.procs`
            {"do": "signal", "pid", "signal"}
 Answers:   {"spawned": id, "pid"} or {"refused": id, "reason", "path"}
            {"ended": pid, "code", "signal", "cpu_seconds", "peak_memory"}
+           {"inside": pid} once, in a sandbox
 """
 
 from __future__ import annotations
 
 import contextlib
 import ctypes
+import fcntl
 import json
 import os
 import resource
@@ -28,7 +34,14 @@ import sys
 from typing import Any
 
 PR_SET_PDEATHSIG = 1
+PR_SET_DUMPABLE = 4
 PR_SET_CHILD_SUBREAPER = 36
+KEPT_FROM = 3
+"""The number of the first descriptor that a process keeps."""
+ABOVE = 64
+"""Descriptors from here on are in nobody's way."""
+MOST_DESCRIPTORS = 32
+"""Descriptors of one request."""
 Message = dict[str, Any]
 """A JSON object of the protocol; each request and answer has its own keys."""
 LIBC = ctypes.CDLL(None, use_errno=True)
@@ -40,9 +53,14 @@ MARK = "PLIMSOLL_OUTPUT"
 """The environment variable whose value identifies the attempt of a process."""
 
 
-def main(descriptor: int) -> None:
+def main(descriptor: int, *, inside: bool = False) -> None:
     """Serve requests until the other end of the socket closes."""
     LIBC.prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+    # What it starts must not find the socket, by which it could start more, or end others.
+    os.set_inheritable(descriptor, False)
+    if inside:
+        # Nor may it be traced: processes in a sandbox have its user.
+        LIBC.prctl(PR_SET_DUMPABLE, 0, 0, 0, 0)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     wake_read, wake_write = socket.socketpair()
@@ -50,7 +68,10 @@ def main(descriptor: int) -> None:
         end.setblocking(False)
     signal.set_wakeup_fd(wake_write.fileno(), warn_on_full_buffer=False)
     signal.signal(signal.SIGCHLD, lambda *_: None)
-    WardenServer(socket.socket(fileno=descriptor), wake_read).serve()
+    server = WardenServer(socket.socket(fileno=descriptor), wake_read)
+    if inside:
+        server.send({"inside": os.getpid()})
+    server.serve()
 
 
 class WardenServer:
@@ -61,6 +82,7 @@ class WardenServer:
         self.wake = wake
         self.leaders: dict[int, str] = {}
         self.unread = b""
+        self.descriptors: list[int] = []
 
     def serve(self) -> None:
         """Answer requests and report ends; kill everything when the connection closes."""
@@ -83,7 +105,11 @@ class WardenServer:
 
     def read_requests(self) -> bool:
         """Handle all requests that have arrived; returns False when the other end has closed."""
-        data = self.connection.recv(1 << 16)
+        data, descriptors, *_ = socket.recv_fds(self.connection, 1 << 16, MOST_DESCRIPTORS)
+        for descriptor in descriptors:
+            # Python 3.11 leaves the flag out by which the kernel would do so.
+            os.set_inheritable(descriptor, False)
+        self.descriptors += descriptors
         if not data:
             return False
         *lines, self.unread = (self.unread + data).split(b"\n")
@@ -98,13 +124,18 @@ class WardenServer:
                 if request["pid"] in self.leaders:
                     os.killpg(request["pid"], request["signal"])
             return
+        count = 1 + request["kept"] + request["cgroups"]
+        given, self.descriptors = self.descriptors[:count], self.descriptors[count:]
         try:
-            pid = spawn(request)
+            pid = spawn(request, given)
         except OSError as error:
             reason = error.strerror or str(error)
             refused = {"refused": request["id"], "reason": reason, "path": error.filename, "number": error.errno}
             self.send(refused)
             return
+        finally:
+            for descriptor in given:
+                os.close(descriptor)
         self.leaders[pid] = request["mark"]
         self.send({"spawned": request["id"], "pid": pid})
 
@@ -161,13 +192,16 @@ class WardenServer:
         self.connection.sendall(json.dumps(answer).encode() + b"\n")
 
 
-def spawn(request: Message) -> int:
-    """Start a process as the leader of its own session; returns its pid. Raises OSError when it cannot be started."""
+def spawn(request: Message, given: list[int]) -> int:
+    """Start a process as the leader of its own session; returns its pid. Raises OSError when it cannot be started.
+
+    `given` are its descriptors: the log, those that it keeps, and files of control groups.
+    """
     report_read, report_write = os.pipe2(os.O_CLOEXEC)
     parent = os.getpid()
     pid = os.fork()
     if pid == 0:
-        become(request, parent, report_write)
+        become(request, given, parent, report_write)
     os.close(report_write)
     try:
         problem = os.read(report_read, 4096)
@@ -180,7 +214,7 @@ def spawn(request: Message) -> int:
     return pid
 
 
-def become(request: Message, parent: int, report: int) -> None:
+def become(request: Message, given: list[int], parent: int, report: int) -> None:
     """In the child: set up the process and execute the command. Never returns; writes an error to `report`."""
     path = request["argv"][0]
     try:
@@ -191,13 +225,17 @@ def become(request: Message, parent: int, report: int) -> None:
         with contextlib.suppress(ValueError, OSError):
             # A run that is a step of another run has the mark already.
             resource.setrlimit(RLIMIT_LOCKS, (STEP_MARK, STEP_MARK))
-        for cgroup in request["cgroups"]:
-            join_cgroup(cgroup)
-        path = request["log"]
-        log = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+        # Out of the way of the numbers that they get.
+        report, *given = (fcntl.fcntl(each, fcntl.F_DUPFD_CLOEXEC, ABOVE) for each in (report, *given))
+        log, kept, cgroups = given[0], given[1 : 1 + request["kept"]], given[1 + request["kept"] :]
+        for cgroup in cgroups:
+            # Zero is whoever writes it.
+            os.write(cgroup, b"0")
         nothing = os.open(os.devnull, os.O_RDONLY)
         for source, descriptor in ((nothing, 0), (log, 1), (log, 2)):
             os.dup2(source, descriptor)
+        for number, descriptor in enumerate(kept, KEPT_FROM):
+            os.dup2(descriptor, number)
         path = request["directory"]
         os.chdir(path)
         for caught in (signal.SIGINT, signal.SIGTERM, signal.SIGCHLD, signal.SIGPIPE):
@@ -209,13 +247,6 @@ def become(request: Message, parent: int, report: int) -> None:
         os.write(report, f"{error.errno or 0} {path}".encode(errors="replace"))
     finally:
         os._exit(127)
-
-
-def join_cgroup(cgroup: str) -> None:
-    """Move this process into a control group."""
-    descriptor = os.open(cgroup + "/cgroup.procs", os.O_WRONLY)
-    os.write(descriptor, b"0")
-    os.close(descriptor)
 
 
 def children() -> list[int]:
@@ -237,4 +268,4 @@ def environment_of(pid: int) -> list[bytes]:
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]))
+    main(int(sys.argv[1]), inside=sys.argv[2:] == ["inside"])

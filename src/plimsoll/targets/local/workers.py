@@ -18,6 +18,7 @@ from plimsoll.runtime.start_problem import shell_start_problem
 from plimsoll.state.logs import last_log_line
 from plimsoll.targets.attempt import W
 from plimsoll.targets.local.attempt import LocalAttempt
+from plimsoll.targets.local.isolation import Apart
 from plimsoll.targets.local.limits import WorkerLimits
 from plimsoll.targets.local.memory_watch import session_memory
 from plimsoll.targets.local.warden import Process, ProcessEnd
@@ -52,17 +53,21 @@ class _Worker:
 
 
 def run_together(
-    attempt: LocalAttempt[W], commands: Sequence[Command], timeout: float | None = None
+    attempt: LocalAttempt[W],
+    commands: Sequence[Command],
+    timeout: float | None = None,
+    apart: Apart | None = None,
 ) -> Generator[Observation, None, str]:
     """Run the commands as one gang, with ranks in their order; returns why it failed, or an empty text.
 
-    `timeout` is in seconds. Raises TargetError when a command cannot be started, after stopping the others.
+    `timeout` is in seconds. `apart` is the sandbox that they run in; without one they run as plimsoll itself.
+    Raises TargetError when a command cannot be started, after stopping the others.
     """
     workers: list[_Worker] = []
     reason = ""
     try:
         for rank, command in enumerate(commands):
-            workers.append(_start(attempt, rank, command))
+            workers.append(_start(attempt, rank, command, apart))
         for worker in workers:
             limited = tuple(worker.limits.enforced)
             yield attempt.seen(
@@ -74,16 +79,24 @@ def run_together(
         for worker in workers:
             worker.limits.remove()
     yield from (_worker_ended(attempt, worker) for worker in workers)
+    if reason and apart is not None and not attempt.stopped and (told := _told(apart, workers)):
+        return f"{reason} ({told})"
     return reason
 
 
-def _start(attempt: LocalAttempt[W], rank: int, command: Command) -> _Worker:
+def _told(apart: Apart, workers: Sequence[_Worker]) -> str:
+    """What the sandbox has refused the workers that failed."""
+    ends = [worker for worker in workers if worker.end is not None and not worker.end.succeeded]
+    return next((told for worker in ends if (told := apart.told(worker.log))), "")
+
+
+def _start(attempt: LocalAttempt[W], rank: int, command: Command, apart: Apart | None) -> _Worker:
     limits = WorkerLimits(f"{attempt.step.key[:16]}-{rank}", command.resources)
     log = attempt.log(rank)
     try:
-        process = attempt.context.warden.spawn(
+        process = (apart.warden if apart is not None else attempt.context.warden).spawn(
             command.argv,
-            environment=command.environment,
+            environment=apart.environment(command.environment) if apart is not None else command.environment,
             directory=attempt.context.directory,
             log=log,
             mark=command.environment["PLIMSOLL_OUTPUT"],

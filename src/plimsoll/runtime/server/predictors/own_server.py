@@ -15,6 +15,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 from plimsoll.errors import PlimsollError, TargetError
 from plimsoll.runtime.server.predictors.answers import WrongAnswer, split
+from plimsoll.runtime.server.predictors.apart import ending_inside
 from plimsoll.runtime.server.predictors.http_calls import Caller, NoAnswer
 from plimsoll.runtime.server.predictors.process import (
     END_LIMIT,
@@ -121,7 +122,7 @@ class OwnServer:
             if not told:
                 break
             if self._process.poll() is not None:
-                raise self._unready(ending_of(self._process.returncode))
+                raise self._unready(ending_of(ending_inside(self._code.sandbox, self._process.returncode)))
             if time.monotonic() > deadline:
                 raise self._unready(f"it was not ready within {START_LIMIT:g} s: {told}")
             if self._closing.wait(LOOK):
@@ -148,7 +149,7 @@ class OwnServer:
         while not self._closing.wait(WATCH):
             reason = ""
             if self._process.poll() is not None:
-                reason = ending_of(self._process.returncode)
+                reason = ending_of(ending_inside(self._code.sandbox, self._process.returncode))
             elif self._code.memory is not None and memory_of_group(self._process.pid) > self._code.memory:
                 limit = self._code.memory / (1 << 20)
                 reason = f"it used more than {limit:.0f} MiB (resources.memory of the service)"

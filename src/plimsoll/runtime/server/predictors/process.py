@@ -18,6 +18,7 @@ from plimsoll.decoding import UNREADABLE
 from plimsoll.errors import TargetError
 from plimsoll.files import digest_of_file
 from plimsoll.runtime.server.predictors import function_process
+from plimsoll.runtime.server.predictors.apart import ending_inside, sandboxed, variables_inside
 from plimsoll.runtime.server.predictors.function_process import LARGEST, MODEL, START, Header, packed, unpacked
 from plimsoll.runtime.server.service_file import OwnCode
 from plimsoll.runtime.tensors import Array
@@ -61,6 +62,7 @@ class FunctionProcess:
         finally:
             its.close()
         self.pid = self._process.pid
+        self._sandbox = code.sandbox
         self.state: State = "starting"
         self.since = 0.0
         """When it was started, by the clock of the event loop."""
@@ -86,11 +88,11 @@ class FunctionProcess:
             self._process.kill()
         # What it has started itself has nobody left to work for.
         signal_group(self.pid, signal.SIGKILL)
-        return self.killed_for or ending_of(code)
+        return self.killed_for or ending_of(ending_inside(self._sandbox, code))
 
     def memory(self) -> int:
-        """Resident bytes; 0 where the machine does not tell."""
-        return memory_of(self.pid)
+        """Resident bytes; 0 where the machine does not tell. A sandbox has processes beside that of the function."""
+        return memory_of(self.pid) if self._sandbox is None else memory_of_group(self.pid)
 
     # Messages.
 
@@ -161,17 +163,18 @@ def start(
         else:
             variables[name] = value
     try:
-        return subprocess.Popen(
-            argv,
-            cwd=code.directory or None,
-            env=variables,
-            stdin=subprocess.DEVNULL,
-            stdout=sys.stderr.fileno(),
-            stderr=sys.stderr.fileno(),
-            pass_fds=sockets,
-            # Ctrl-C in a terminal is for the server, which first answers what has begun.
-            process_group=0,
-        )
+        with sandboxed(code.sandbox, argv) as (command, more_descriptors):
+            return subprocess.Popen(
+                command,
+                cwd=code.directory or None,
+                env=variables if code.sandbox is None else variables_inside(code.sandbox, variables),
+                stdin=subprocess.DEVNULL,
+                stdout=sys.stderr.fileno(),
+                stderr=sys.stderr.fileno(),
+                pass_fds=(*sockets, *more_descriptors),
+                # Ctrl-C in a terminal is for the server, which first answers what has begun.
+                process_group=0,
+            )
     except OSError as error:
         hint = "correct services.….run: the program is looked for on PATH"
         raise TargetError(f"the command cannot be started: {error.strerror}", where=code.argv[0], hint=hint) from error

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 import msgspec
 from msgspec import Struct
 
+from plimsoll.application.isolation import Isolation
 from plimsoll.decoding import decodable
 from plimsoll.kinds.service_settings import Scale, Telemetry
 from plimsoll.llms.engines.engine import Container
@@ -36,7 +37,7 @@ class ServedVersions(Struct, frozen=True, kw_only=True):
     `latency` is the promised 99th percentile in seconds. `watched` are versions by their number. `name` is what its
     objects are called, empty for the name that goes without saying. `architectures` are those of the image. `engine` is
     a container beside the server that computes for it. `asks` is a service of the application that it asks. `auth` is
-    how its servers know their callers, by files in their pods.
+    how its servers know their callers, by files in their pods. `isolation` is what the file asks for.
     """
 
     application: str
@@ -55,6 +56,7 @@ class ServedVersions(Struct, frozen=True, kw_only=True):
     engine: Container | None = None
     asks: str = ""
     auth: AuthSettings | None = None
+    isolation: Isolation | None = None
 
     @property
     def objects_name(self) -> str:

@@ -11,11 +11,14 @@ from plimsoll.targets.kubernetes import names
 from plimsoll.targets.kubernetes.manifests.callers import reached_ports
 from plimsoll.targets.kubernetes.manifests.gang import Workload
 from plimsoll.targets.kubernetes.manifests.groups import PORT, ServedVersions
+from plimsoll.targets.kubernetes.manifests.runtimes import strict
 
 DNS = (53, 5353)
 """Where names are asked for: a policy sees the port of the pod that answers, which is 5353 on OpenShift."""
 TRACES = (443, 4317, 4318)
 """Where traces go. The address is in a Secret, which no manifest knows."""
+_METADATA = (("0.0.0.0/0", "169.254.0.0/16"), ("::/0", "fd00:ec2::/32"))
+"""All addresses, and of these the ones at which clouds answer."""
 NAMESPACE = "kubernetes.io/metadata.name"
 """The label that Kubernetes gives every namespace."""
 
@@ -23,9 +26,10 @@ NAMESPACE = "kubernetes.io/metadata.name"
 def alone(workload: Workload, name: str, labels: dict[str, str], cluster: Cluster) -> Workload:
     """A workload that reads what strangers wrote: nobody reaches its pods, and they reach the registry alone."""
     own = {"matchLabels": {key: labels[key] for key in (names.APPLICATION, names.KEY)}}
-    spec = {"podSelector": own, "policyTypes": ["Ingress", "Egress"], "ingress": [], "egress": _common(cluster)}
-    policy = _policy(name, labels, spec)
-    return Workload(objects=(policy, *workload.objects), watched=workload.watched, restarts=workload.restarts)
+    spec = {"podSelector": own, "policyTypes": ["Ingress", "Egress"], "ingress": [], "egress": common_egress(cluster)}
+    return Workload(
+        objects=(policy(name, labels, spec), *workload.objects), watched=workload.watched, restarts=workload.restarts
+    )
 
 
 def service_policy(
@@ -34,7 +38,8 @@ def service_policy(
     """Only the port of the protocol is reached, which is the one of the metrics too.
 
     An assistant reads documents and questions of strangers: its pods reach its language model, and the registry that
-    they begin with, and nobody else. `held` says that an activator holds requests for them.
+    they begin with, and nobody else. Code that is kept apart strictly reaches what the file lets in. `held` says that
+    an activator holds requests for them.
     """
     own: Manifest = {"matchLabels": labels}
     spec: Manifest = {
@@ -44,17 +49,27 @@ def service_policy(
     }
     if served.assists:
         spec["policyTypes"] = ["Ingress", "Egress"]
-        spec["egress"] = [*_common(cluster), *_reached(own, served, held=held)]
-    return _policy(name, labels, spec)
+        spec["egress"] = [*common_egress(cluster), *_reached(own, served, held=held)]
+    elif (asked := strict(served.isolation)) is not None:
+        spec["policyTypes"] = ["Ingress", "Egress"]
+        traces = [{"ports": _ports(TRACES)}] if served.telemetry.traces else []
+        spec["egress"] = [*common_egress(cluster), *traces, *([outside()] if asked.network else [])]
+    return policy(name, labels, spec)
 
 
-def _policy(name: str, labels: dict[str, str], spec: Manifest) -> Manifest:
+def policy(name: str, labels: dict[str, str], spec: Manifest) -> Manifest:
+    """A policy by its name, with what it says."""
     return {
         "apiVersion": "networking.k8s.io/v1",
         "kind": "NetworkPolicy",
         "metadata": {"name": name, "labels": labels},
         "spec": spec,
     }
+
+
+def outside() -> Manifest:
+    """All addresses but those at which clouds give a machine its credentials."""
+    return {"to": [{"ipBlock": {"cidr": cidr, "except": [kept]}} for cidr, kept in _METADATA]}
 
 
 def _reached(own: Manifest, served: ServedVersions, *, held: bool) -> Iterator[Manifest]:
@@ -83,7 +98,7 @@ def _endpoints(served: ServedVersions) -> Iterator[Manifest]:
             yield {"ports": _ports((parts.port or (443 if parts.scheme == "https" else 80),))}
 
 
-def _common(cluster: Cluster) -> list[Manifest]:
+def common_egress(cluster: Cluster) -> list[Manifest]:
     """What every pod of ours needs: names, and the registry that its content is in."""
     names_are_asked = {"ports": [{"protocol": word, "port": port} for port in DNS for word in ("UDP", "TCP")]}
     return [names_are_asked, *_registry(cluster)]

@@ -33,6 +33,7 @@ from plimsoll.targets.kubernetes.manifests.pod import (
     wanted,
 )
 from plimsoll.targets.kubernetes.manifests.policies import service_policy
+from plimsoll.targets.kubernetes.manifests.runtimes import runtime_of
 from plimsoll.targets.kubernetes.manifests.scaling import (
     activator_labels,
     activator_of,
@@ -188,6 +189,7 @@ def deployment(group: Group, cluster: Cluster, told: str, *, annotated: bool = F
             ],
             "topologySpreadConstraints": [_spread(labels)],
             **claimed,
+            **runtime_of(served.isolation, cluster),
         },
     }
     pod["spec"] = on_architectures(pod["spec"], served.architectures)

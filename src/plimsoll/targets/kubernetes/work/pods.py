@@ -22,6 +22,7 @@ from plimsoll.targets.kubernetes.curves import followed_curve
 from plimsoll.targets.kubernetes.keeping import keep_here
 from plimsoll.targets.kubernetes.manifests import gang, mpi
 from plimsoll.targets.kubernetes.manifests.claims import claim_template
+from plimsoll.targets.kubernetes.manifests.isolation import isolated_pod, isolated_workload
 from plimsoll.targets.kubernetes.manifests.models import BASE, MODEL, with_models
 from plimsoll.targets.kubernetes.manifests.pod import task_pod, with_credentials
 from plimsoll.targets.kubernetes.manifests.policies import alone
@@ -110,6 +111,7 @@ def workload_of(step: AnyStep, name: str, context: ClusterContext) -> gang.Workl
         pod = with_models(pod, brought, context.images.runtime(), context.application)
     if indexing is not None and indexing.models:
         pod = with_models(pod, indexing.models, image, context.application)
+    pod = isolated_pod(pod, step, context.cluster)
     if mpi.is_mpi_gang(step):
         pod = mpi.with_mpi(pod, name)
     made = gang.workload(provider, name, step, pod, labels, context.cluster)
@@ -117,6 +119,7 @@ def workload_of(step: AnyStep, name: str, context: ClusterContext) -> gang.Workl
         made = mpi.beside(made, name, labels)
     if indexing is not None:
         made = alone(made, name, labels, context.cluster)
+    made = isolated_workload(made, name, labels, step, context.cluster)
     before = claim_template(context.application, step.resources, context.cluster)
     return gang.Workload(objects=(*before, *made.objects), watched=made.watched, restarts=made.restarts)
 

@@ -156,6 +156,7 @@ def served_of(step: Step[Serve], context: ClusterContext) -> ServedVersions:
         models=what.models,
         key=step.key,
         resources=step.resources,
+        isolation=step.isolation,
         image=image,
         architectures=context.images.architectures(),
         scale=work.in_pods,

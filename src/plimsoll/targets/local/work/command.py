@@ -12,6 +12,7 @@ from plimsoll.targets.local.commands import (
     environment_python,
     input_variables,
 )
+from plimsoll.targets.local.isolation import kept_apart
 from plimsoll.targets.local.workers import Command, run_together
 
 
@@ -26,7 +27,8 @@ def run_command(attempt: LocalAttempt[RunCommand]) -> Progress:
         "PLIMSOLL_OUTPUT": str(attempt.output),
     }
     command = Command(argv=argv_of(work.command), environment=environment, resources=attempt.step.resources)
-    reason = yield from run_together(attempt, [command], work.timeout)
+    with kept_apart(attempt, environment) as apart:
+        reason = yield from run_together(attempt, [command], work.timeout, apart)
     if reason:
         return failed(reason)
     require_outputs(attempt.output, work.outputs)

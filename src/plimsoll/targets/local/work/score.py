@@ -11,6 +11,7 @@ from plimsoll.runtime.outputs import files_in
 from plimsoll.targets.attempt import Progress, done, failed
 from plimsoll.targets.local.attempt import LocalAttempt
 from plimsoll.targets.local.commands import base_environment, input_path
+from plimsoll.targets.local.isolation import kept_apart
 from plimsoll.targets.local.workers import Command, run_together
 from plimsoll.targets.models import digests_of, onnx_name, require_scorable, version_for_use
 
@@ -28,7 +29,8 @@ def score(attempt: LocalAttempt[Score]) -> Progress:
     argv += ["--checkpoint", str(attempt.checkpoints), *digest_options(digests_of(version, model)), *work.options]
     environment = {**base_environment(None), "PLIMSOLL_OUTPUT": str(attempt.output)}
     command = Command(argv=argv, environment=environment, resources=attempt.step.resources)
-    reason = yield from run_together(attempt, [command])
+    with kept_apart(attempt, environment, [model.parent, input_path(work.input, state)]) as apart:
+        reason = yield from run_together(attempt, [command], apart=apart)
     if reason:
         return failed(reason)
     metrics = read_figures(attempt.output).metrics

@@ -30,6 +30,7 @@ from plimsoll.targets.local.commands import (
     input_variables,
     python_for_scripts,
 )
+from plimsoll.targets.local.isolation import Apart, kept_apart
 from plimsoll.targets.local.warden import ProcessEnd
 from plimsoll.targets.local.workers import Command, run_together
 
@@ -54,10 +55,11 @@ def train(attempt: LocalAttempt[TrainGang]) -> Progress:
     }
     contract = contract_of(work.framework)
     with contextlib.ExitStack() as until_end:
+        apart = until_end.enter_context(kept_apart(attempt, base))
         address = None
         if contract.rendezvous_script:
             argv = [python_for_scripts(work.command, base), str(script_path(contract.rendezvous_script))]
-            address = yield from _rendezvous(attempt, argv, base, work.workers, until_end)
+            address = yield from _rendezvous(attempt, apart, argv, base, work.workers, until_end)
         gang = Gang(
             hosts=(HOST,) * work.workers,
             ports=free_ports(work.workers),
@@ -80,7 +82,7 @@ def train(attempt: LocalAttempt[TrainGang]) -> Progress:
             )
             for rank in range(started)
         ]
-        reason = yield from run_together(attempt, commands, work.timeout)
+        reason = yield from run_together(attempt, commands, work.timeout, apart)
     if reason:
         return failed(reason)
     checkpoints = sum(1 for path in attempt.checkpoints.rglob("*") if path.is_file())
@@ -112,6 +114,7 @@ def _argv(work: TrainGang, node_script: str | None, base: dict[str, str]) -> lis
 
 def _rendezvous(
     attempt: LocalAttempt[TrainGang],
+    apart: Apart,
     script: Sequence[str],
     base: dict[str, str],
     workers: int,
@@ -125,9 +128,9 @@ def _rendezvous(
     ends: queue.Queue[ProcessEnd] = queue.Queue()
     log = attempt.log("rendezvous")
     argv = [*script, "--workers", str(workers), "--host", HOST]
-    process = attempt.context.warden.spawn(
+    process = apart.warden.spawn(
         [*argv, "--ready-file", str(ready), "--timeout", f"{RENDEZVOUS_LIMIT:g}"],
-        environment={**base, "PLIMSOLL_OUTPUT": str(attempt.output)},
+        environment=apart.environment({**base, "PLIMSOLL_OUTPUT": str(attempt.output)}),
         directory=attempt.context.directory,
         log=log,
         mark=str(attempt.output),
