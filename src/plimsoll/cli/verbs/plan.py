@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 import click
@@ -144,6 +144,20 @@ def _callers(work: Work) -> dict[str, str]:
     return {"callers": work.callers or "everybody who reaches it"} if isinstance(work, Serve) else {}
 
 
+def _lines_of_target(prepared: Prepared) -> Iterator[str]:
+    """Where services of this machine are while they are up; whom those of a cluster answer, and what it provides."""
+    if prepared.plan.target == LOCAL:
+        for planned in prepared.plan.steps:
+            if planned.target in ("", LOCAL) and (address := _address(planned.work)):
+                yield f"  address {planned.part}: {address['address']} while it is up"
+        return
+    for planned in prepared.plan.steps:
+        for callers in _callers(planned.work).values():
+            yield f"  callers  {planned.part}: {callers}"
+    for need, choice in _providers(prepared).items():
+        yield f"  {need:<8} {choice}"
+
+
 def _print_steps(prepared: Prepared, made: Sequence[Decision], lacking: Sequence[str]) -> None:
     from plimsoll.evidence.run_events import listed_targets
 
@@ -162,15 +176,8 @@ def _print_steps(prepared: Prepared, made: Sequence[Decision], lacking: Sequence
     print_places(prepared)
     for line in isolation_lines(prepared):
         click.echo(line)
-    for planned in prepared.plan.steps if prepared.plan.target == LOCAL else ():
-        if planned.target in ("", LOCAL) and (address := _address(planned.work)):
-            click.echo(f"  address {planned.part}: {address['address']} while it is up")
-    if prepared.plan.target != LOCAL:
-        for planned in prepared.plan.steps:
-            for callers in _callers(planned.work).values():
-                click.echo(f"  callers  {planned.part}: {callers}")
-        for need, choice in _providers(prepared).items():
-            click.echo(f"  {need:<8} {choice}")
+    for line in _lines_of_target(prepared):
+        click.echo(line)
     for each in lacking:
         click.echo(f"  missing  the right to {each}")
     if lacking:

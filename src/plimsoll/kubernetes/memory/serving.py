@@ -150,23 +150,29 @@ class Serving:
             return self._part(request, place, command)
         if request.verb in ("get", "list", "watch"):
             return self._read(request, place)
-        if place.kind.plural == "selfsubjectaccessreviews":
-            return ApiResponse(code=201, body=access.reviewed(self.access, request.user, _decoded(request.body)))
-        if place.kind.plural == "selfsubjectrulesreviews":
-            return ApiResponse(code=201, body=access.listed(self.access, request.user, _decoded(request.body)))
-        if place.kind.plural == "selfsubjectreviews":
-            user = {"username": request.user.name, "groups": list(request.user.groups)}
-            return ApiResponse(code=201, body={**_decoded(request.body), "status": {"userInfo": user}})
-        if place.kind.plural == "tokenreviews":
-            return ApiResponse(code=201, body=access.of_token(self.users, _decoded(request.body)))
-        if place.kind.plural in ("subjectaccessreviews", "localsubjectaccessreviews"):
-            found = access.of_subject(self.access, _decoded(request.body), place.namespace)
-            return ApiResponse(code=201, body=found)
+        if (reviewed := self._reviewed(request, place)) is not None:
+            return ApiResponse(code=201, body=reviewed)
         if request.verb == "patch" and is_apply(request) and self.objects.store.get(place.key) is None:
             # What is applied and not there is created, for which the right to patch is not enough.
             self.access.check(request.user, replace(_act(request, place), verb="create"))
         code, body = self._changing.answer(request, place)
         return ApiResponse(code=code, body=body)
+
+    def _reviewed(self, request: Request, place: ApiPath) -> Manifest | None:
+        """The answer to a question about callers and rights; None for other objects."""
+        match place.kind.plural:
+            case "selfsubjectaccessreviews":
+                return access.reviewed(self.access, request.user, _decoded(request.body))
+            case "selfsubjectrulesreviews":
+                return access.listed(self.access, request.user, _decoded(request.body))
+            case "selfsubjectreviews":
+                user = {"username": request.user.name, "groups": list(request.user.groups)}
+                return {**_decoded(request.body), "status": {"userInfo": user}}
+            case "tokenreviews":
+                return access.of_token(self.users, _decoded(request.body))
+            case "subjectaccessreviews" | "localsubjectaccessreviews":
+                return access.of_subject(self.access, _decoded(request.body), place.namespace)
+        return None
 
     def _token(self, place: ApiPath, asked: Manifest) -> Manifest:
         """A TokenRequest with a token by which its bearer is the account."""
