@@ -16,7 +16,7 @@ from click.testing import CliRunner, Result
 
 from plimsoll.cli.verbs import audit, key
 from plimsoll.cli.verbs import models as model_verb
-from plimsoll.errors import PlimsollError
+from plimsoll.errors import ModelRefused, PlimsollError
 from plimsoll.registry.models import ModelRegistry
 from plimsoll.registry.versions import Lineage
 from plimsoll.signing.dsse import sign
@@ -79,6 +79,20 @@ def test_a_rotation_signs_the_versions_of_the_application_anew(keys: KeyRing, tm
     assert keys.conditions(keys.own_id()).expires is not None
     (keys.trusted / f"{old}.json").unlink()
     assert ModelRegistry(models.layout.root, keys).open(version).signed_by == keys.own_id()
+
+
+def test_an_expired_key_is_rotated_and_what_it_signed_counts_again(keys: KeyRing, tmp_path: Path) -> None:
+    write(tmp_path, "  datasets: {}\n")
+    models = ModelRegistry(tmp_path / ".plimsoll" / "registry", keys)
+    (tmp_path / "model.onnx").write_bytes(b"weights")
+    lineage = Lineage(run="r", step="train/triage", key="k")
+    version = models.add("triage", {"model.onnx": tmp_path / "model.onnx"}, lineage=lineage, metrics={}, accept={})
+    said("limit", keys.own_id(), "--expires", "2020-01-01")
+    with pytest.raises(ModelRefused, match="expired on 2020-01-01"):
+        models.open(version)
+
+    assert json.loads(said("rotate", "--json"))["signed"] == ["triage@1"]
+    assert models.find("triage").version == models.open(version).version.version == 1
 
 
 def test_a_second_rotation_a_limit_and_a_revocation_are_shown(keys: KeyRing) -> None:

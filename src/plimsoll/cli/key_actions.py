@@ -75,7 +75,10 @@ def rotate_here(
             password=password,
         )
 
-    return rotate_for(registries, keys.own_id(), rotated, accept_index=accept_index)
+    own = keys.own_id()
+    end = keys.conditions(own).expires if keys.public_exists(own) else None
+    expired = end is not None and datetime.now(UTC) >= end
+    return rotate_for(registries, own, rotated, accept_index=accept_index, expired=expired)
 
 
 def _digest_of_bundle(directory: Path, keys: KeyRing, *, old: bool = False) -> str:

@@ -33,13 +33,15 @@ def rotate_for(
     rotate: Callable[[Collection[str]], Rotated],
     *,
     accept_index: bool = False,
+    expired: bool = False,
 ) -> RotatedRegistries:
     """Rotate the key that signs registries. `rotate` gets the digests of what the old key had signed in them.
 
-    Raises ModelRefused before anything is changed, when a registry has something that no trusted key has signed.
+    Raises ModelRefused before anything is changed, when a registry has something that no trusted key has signed. What a
+    key that has `expired` signed counts after its rotation alone, by the log, and is looked at then.
     """
     also: set[str] = set()
-    for registry in registries:
+    for registry in () if expired else registries:
         if not accept_index:
             registry.require_index()
         for version in registry.versions():
@@ -50,6 +52,8 @@ def rotate_for(
     for registry in registries:
         if not registry.layout.root.is_dir():
             continue
+        if not accept_index:
+            registry.require_index()
         registry.accept_index()
         for version in registry.versions():
             registry.countersign(version)

@@ -190,7 +190,7 @@ class KeyRing:
         """
         try:
             return Path(msgspec.json.decode(self.holder_file.read_bytes(), type=HolderPlace).socket)
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             return None
         except (*UNREADABLE, OSError) as error:
             hint = "write it anew: plimsoll key use --holder SOCKET, or --file to sign with the key of this directory"

@@ -34,6 +34,9 @@ def verify_log(keys: KeyRing) -> VerifiedLog:
     """Hold the entries of a ring's log against each other and against the signed head. Raises FileError without one."""
     log = keys.log
     if log is None or not log.exists():
+        if (socket := keys.holder()) is not None:
+            hint = "verify it where the key is held: its user runs plimsoll audit log --verify"
+            raise FileError("the holder of the key keeps the log", where=str(socket), hint=hint)
         hint = "it begins with the first signature: of a model that is registered, or of a check"
         raise FileError("nothing was signed here yet", where=str(keys.directory / "log"), hint=hint)
     try:
