@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from plimsoll.application.loading import ApplicationFile
-from plimsoll.application.paths import require_readable
+from plimsoll.application.paths import files_ending, require_readable
 from plimsoll.application.policies import AT, CHAIN, RULES, Images, Policies, SupplyChain, Vulnerabilities
 
 _ACCEPTED = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
@@ -61,6 +61,6 @@ def _check_rules(file: ApplicationFile, named: str) -> None:
     path = file.directory / named
     if path.is_file() and path.suffix != RULES:
         raise file.error(f"{named} is no file of rules", f"rules are in files that end with {RULES}", *at)
-    if path.is_dir() and not any(each.is_file() for each in path.rglob(f"*{RULES}")):
+    if path.is_dir() and not files_ending(path, (RULES,)):
         hint = f"write rules in Rego into files that end with {RULES}, or remove `rules`"
         raise file.error(f"{named} has no rules", hint, *at)
