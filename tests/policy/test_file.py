@@ -59,9 +59,9 @@ def test_a_file_without_policies_has_none(tmp_path: Path) -> None:
         ("    supply-chain: {vulnerabilities: {database: osv}}\n", "6:48", "osv does not exist"),
         ("    supply-chain: {vulnerabilities: {database: ., most: mild}}\n", "6:57", "got the text 'mild'"),
         (
-            "    supply-chain: {vulnerabilities: {database: ., accepted: {pump: x}}}\n",
+            "    supply-chain: {vulnerabilities: {database: ., accepted: {'p ump': x}}}\n",
             "6:62",
-            "not the id of an advisory",
+            "neither the id of an advisory",
         ),
         ("    supply-chain: {vulnerabilities: {database: ., accepted: {CVE-1-1: ''}}}\n", "6:71", "the text is empty"),
         ("    supply-chain: {origins: ['*']}\n", "6:30", "allows everything, or nothing"),

@@ -124,6 +124,11 @@ def test_an_accepted_vulnerability_passes_with_its_reason_under_any_of_its_names
 
 def test_a_package_of_which_nothing_is_known_is_unknown_and_stops() -> None:
     chain = SupplyChain(vulnerabilities=Vulnerabilities(database="osv", most="critical"))
+    own = Vulnerabilities(database="osv", accepted={"pump": "our own"})
+    (accepted,) = judged(SupplyChain(vulnerabilities=own), environment(package(verdict="unknown")))
+    assert (accepted.verdict, accepted.reason.endswith("accepted: our own")) == ("passed", True)
+    (bad,) = judged(SupplyChain(vulnerabilities=own), environment(package("low")))
+    assert bad.verdict == "broken", "what an advisory tells of is not accepted by the name of its package"
     found = judged(chain, environment(package(verdict="unknown"), package(verdict="clean")))
     assert verdicts(found) == [("vulnerabilities", "unknown"), ("vulnerabilities", "passed")]
     with pytest.raises(PolicyRefused, match="it is not known whether it holds"):

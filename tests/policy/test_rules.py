@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from plimsoll.application import paths
 from plimsoll.errors import FileError, MissingExtra
 from plimsoll.policy.findings import Judged
 from plimsoll.policy.rego import engine, kept, opa, rules
@@ -172,6 +173,16 @@ def test_bytes_that_are_no_text_and_files_that_are_too_large_are_refused(tmp_pat
     (tmp_path / "rules" / "own.rego").write_bytes(b"package plimsoll\n" + b"#" * (1 << 20))
     with pytest.raises(FileError, match="more than 1048576 bytes"):
         judged(tmp_path)
+
+
+def test_a_directory_of_far_too_many_files_is_not_searched_without_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(paths, "MOST_ENTRIES", 5)
+    for number in range(6):
+        (tmp_path / f"{number}.txt").touch()
+    with pytest.raises(FileError, match="there are more than 5 files here"):
+        judge_rules(tmp_path, b"{}", "the plan")
 
 
 def test_without_an_engine_nothing_passes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -17,6 +17,7 @@ from plimsoll.supply.cyclonedx import PREDICATE, cyclonedx
 from plimsoll.supply.inventory import Inventory, of_environment, of_model
 from plimsoll.supply.packages import Package, installed
 from plimsoll.supply.spdx import spdx
+from plimsoll.targets.supplies import OWN_PYTHON, packages_of
 
 DIGEST = "a" * 64
 
@@ -154,3 +155,16 @@ def test_statements_go_with_their_version_when_it_is_deleted(registry: ModelRegi
     attested(registry, version, version, registry.keys)
     registry.delete([version])
     assert registry.attestations(version) == ()
+
+
+def test_a_python_beside_which_nothing_is_found_is_not_called_an_environment_without_packages(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shim = tmp_path / "shims" / "python"
+    shim.parent.mkdir()
+    shim.write_text('#!/bin/sh\nexec python3 "$@"\n')
+    shim.chmod(0o755)
+    monkeypatch.setenv("PATH", str(shim.parent))
+    found = packages_of(OWN_PYTHON, "d" * 64, tmp_path)
+    assert found.packages is None
+    assert "no package was found" in found.gap

@@ -7,6 +7,11 @@ from pathlib import Path, PurePosixPath
 
 from plimsoll.application.loading import ApplicationFile
 from plimsoll.application.shape import suggest_name
+from plimsoll.documents.places import display_path
+from plimsoll.errors import FileError
+
+MOST_ENTRIES = 20_000
+"""Files and directories that are looked at for those of a kind."""
 
 
 def unreadable_reason(path: Path) -> str:
@@ -20,6 +25,21 @@ def is_below(name: str) -> bool:
     """Whether a relative name stays below its base directory and is not the directory itself."""
     path = PurePosixPath(name)
     return not path.is_absolute() and ".." not in path.parts and name not in {"", "."}
+
+
+def files_ending(directory: Path, endings: tuple[str, ...]) -> list[Path]:
+    """The files below a directory whose names have one of these ends, in order.
+
+    Raises FileError for a directory with more than anybody writes by hand, such as that of a whole disk.
+    """
+    found, seen = [], 0
+    for here, _, names in os.walk(directory):
+        seen += len(names) + 1
+        if seen > MOST_ENTRIES:
+            hint = "name the directory that has them and nothing else"
+            raise FileError(f"there are more than {MOST_ENTRIES} files here", where=display_path(directory), hint=hint)
+        found += [Path(here) / name for name in names if name.endswith(endings)]
+    return sorted(found)
 
 
 def require_readable(file: ApplicationFile, what: str, named: str, *keys: str | int) -> None:

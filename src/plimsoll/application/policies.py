@@ -25,7 +25,7 @@ class Vulnerabilities(Part, frozen=True, kw_only=True):
     complete: Annotated[bool, Meta(description="the database has every advisory of the index")] = False
     accepted: Annotated[
         dict[str, Annotated[str, Meta(min_length=1)]],
-        Meta(description="advisories that you accept, by id or alias, each with your reason"),
+        Meta(description="accepted advisories, and packages that no advisory tells of, each with your reason"),
     ] = {}  # noqa: RUF012 - msgspec copies it
 
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 
 from plimsoll.application.loading import ApplicationFile
-from plimsoll.application.paths import require_readable
+from plimsoll.application.paths import files_ending, require_readable
 from plimsoll.application.policies import AT, CHAIN, RULES, Images, Policies, SupplyChain, Vulnerabilities
 
-_ADVISORY = re.compile(r"[A-Za-z][A-Za-z0-9]*-[A-Za-z0-9._-]+")
+_ACCEPTED = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 _REGISTRY = re.compile(r"[a-z0-9]([a-z0-9.-]*[a-z0-9])?(:[0-9]{1,5})?(/[a-z0-9._-]+)*")
 
 
@@ -38,9 +38,11 @@ def _check_vulnerabilities(file: ApplicationFile, wanted: Vulnerabilities) -> No
     at = (*CHAIN, "vulnerabilities")
     require_readable(file, "the database of advisories", wanted.database, *at, "database")
     for name in wanted.accepted:
-        if not _ADVISORY.fullmatch(name):
-            hint = "write the id of an advisory, such as CVE-2026-12345, with your reason"
-            raise file.error(f"'{name}' is not the id of an advisory", hint, *at, "accepted", name, at_key=True)
+        if not _ACCEPTED.fullmatch(name):
+            hint = "write an advisory, such as CVE-2026-12345, or a package of your own, with your reason"
+            raise file.error(
+                f"'{name}' is neither the id of an advisory nor a package", hint, *at, "accepted", name, at_key=True
+            )
 
 
 def _check_images(file: ApplicationFile, images: Images) -> None:
@@ -59,6 +61,6 @@ def _check_rules(file: ApplicationFile, named: str) -> None:
     path = file.directory / named
     if path.is_file() and path.suffix != RULES:
         raise file.error(f"{named} is no file of rules", f"rules are in files that end with {RULES}", *at)
-    if path.is_dir() and not any(each.is_file() for each in path.rglob(f"*{RULES}")):
+    if path.is_dir() and not files_ending(path, (RULES,)):
         hint = f"write rules in Rego into files that end with {RULES}, or remove `rules`"
         raise file.error(f"{named} has no rules", hint, *at)

@@ -48,7 +48,10 @@ def packages_of(name: str, digest: str, directory: Path) -> EnvironmentPackages:
         return EnvironmentPackages(name=name, packages=None, gap="it is not recorded with which packages it was made")
     try:
         if name == OWN_PYTHON:
-            return EnvironmentPackages(name=name, packages=installed(package_directories()))
+            found = installed(package_directories())
+            # A python on PATH that is a script which looks for another has none beside it.
+            gap = "" if found else "no package was found beside the python on PATH: name `requirements`"
+            return EnvironmentPackages(name=name, packages=found or None, gap=gap)
         place = place_of(name, digest, directory)
         if not is_complete(place):
             gap = f"the environment of {name} has not been made on this machine: plimsoll run makes it"

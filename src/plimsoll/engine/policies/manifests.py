@@ -10,6 +10,7 @@ from typing import Any
 from msgspec.structs import replace
 
 from plimsoll.application.loading import ApplicationFile
+from plimsoll.application.paths import files_ending
 from plimsoll.documents.places import display_path
 from plimsoll.documents.reading import Reader, describe_value, yaml_nodes
 from plimsoll.engine.policies.judging import judge_all
@@ -29,7 +30,7 @@ def read_manifests(path: Path) -> tuple[ObjectFacts, ...]:
     """The objects in a file, or in the files below a directory. Raises FileError."""
     files = [path]
     if path.is_dir():
-        files = sorted(each for each in path.rglob("*") if each.suffix in ENDINGS and each.is_file())
+        files = files_ending(path, ENDINGS)
         if len(files) > MOST_FILES:
             raise FileError(f"there are more than {MOST_FILES} manifests", where=display_path(path))
     found: list[ObjectFacts] = []

@@ -10,6 +10,9 @@ from plimsoll.policy.findings import Judged, Verdict
 
 GATE = "vulnerabilities"
 _RANK: Mapping[Most, int] = {"none": 0, "low": 1, "medium": 2, "high": 3, "critical": 4}
+MOST_NAMED = 8
+"""Packages that one finding names."""
+_Said = tuple[Verdict, str, str]
 _SETTING = ".".join(CHAIN[1:])
 
 
@@ -22,16 +25,25 @@ def vulnerabilities(policies: Policies, facts: Facts) -> Iterator[Judged]:
         yield _unread(environment)
         return
     passed = 0
+    alike: dict[_Said, list[str]] = {}
     for package in environment.packages:
         found = [*_of_package(package, wanted)]
         passed += not found
-        for verdict, reason, remedy in found:
-            about = f"{package.name} {package.version} of {environment.name}"
-            where = environment.place if verdict != "passed" else ""
-            yield Judged(gate=GATE, about=about, verdict=verdict, reason=reason, remedy=remedy, where=where)
+        for said in found:
+            alike.setdefault(said, []).append(f"{package.name} {package.version}".strip())
+    for (verdict, reason, remedy), names in alike.items():
+        about = f"{_listed(names)} of {environment.name}"
+        where = environment.place if verdict != "passed" else ""
+        yield Judged(gate=GATE, about=about, verdict=verdict, reason=reason, remedy=remedy, where=where)
     if passed or not environment.packages:
         reason = f"{passed} of {len(environment.packages)} packages have no vulnerability that the database knows"
         yield Judged(gate=GATE, about=environment.name, verdict="passed", reason=reason)
+
+
+def _listed(names: list[str]) -> str:
+    """The packages of which the same is to be said."""
+    more = f" and {len(names) - MOST_NAMED} more" if len(names) > MOST_NAMED else ""
+    return ", ".join(names[:MOST_NAMED]) + more
 
 
 def _unread(environment: EnvironmentFacts) -> Judged:
@@ -48,18 +60,24 @@ def _unread(environment: EnvironmentFacts) -> Judged:
     )
 
 
-def _of_package(package: PackageFacts, wanted: Vulnerabilities) -> Iterator[tuple[Verdict, str, str]]:
+def _of_package(package: PackageFacts, wanted: Vulnerabilities) -> Iterator[_Said]:
     """What is to be said of a package; nothing of one that is clean."""
     for each in package.vulnerabilities:
         yield _of_vulnerability(package, each, wanted)
-    if package.verdict not in ("clean", "vulnerable"):
-        remedy = f"bring a database that knows it; if yours has every advisory, set `complete: true` in {_SETTING}"
-        yield "unknown", "; ".join(package.reasons) or "nothing is known of it", remedy
+    if package.verdict in ("clean", "vulnerable"):
+        return
+    said = "; ".join(package.reasons) or "nothing is known of it"
+    if reason := wanted.accepted.get(package.name):
+        yield "passed", f"{said}; accepted: {reason}", ""
+        return
+    remedy = (
+        f"bring a database that knows it; if yours has every advisory, set `complete: true` in {_SETTING}; what is your"
+        " own is accepted by its name, with your reason"
+    )
+    yield "unknown", said, remedy
 
 
-def _of_vulnerability(
-    package: PackageFacts, found: VulnerabilityFacts, wanted: Vulnerabilities
-) -> tuple[Verdict, str, str]:
+def _of_vulnerability(package: PackageFacts, found: VulnerabilityFacts, wanted: Vulnerabilities) -> _Said:
     said = f"{found.id}, {found.severity}{': ' + found.summary if found.summary else ''}"
     if reason := next((wanted.accepted[name] for name in (found.id, *found.aliases) if name in wanted.accepted), None):
         return "passed", f"{said}; accepted: {reason}", ""

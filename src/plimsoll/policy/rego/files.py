@@ -8,6 +8,7 @@ from pathlib import Path
 
 from msgspec import Struct
 
+from plimsoll.application.paths import files_ending
 from plimsoll.application.policies import RULES
 from plimsoll.documents.places import display_path
 from plimsoll.errors import FileError
@@ -61,7 +62,7 @@ def read_rules(path: Path) -> tuple[RuleFile, ...]:
 def _paths(path: Path) -> list[Path]:
     if not path.is_dir():
         return [path]
-    found = sorted(each for each in path.rglob(f"*{RULES}") if not each.name.endswith(_TESTS))
+    found = [each for each in files_ending(path, (RULES,)) if not each.name.endswith(_TESTS)]
     if len(found) > MOST_FILES:
         raise FileError(f"there are more than {MOST_FILES} files of rules", where=display_path(path))
     return found
