@@ -101,7 +101,9 @@ def _paper_walls(cheat: ActiveCheat) -> None:
 
 def _paper_quotas(cheat: ActiveCheat) -> None:
     patch = '[JSONPatch{op: "replace", path: "/spec/hard", value: {"count/cronjobs.batch": "1000"}}]'
-    mutate(cheat, [("", "resourcequotas")], patch, conditions=("has(object.spec.hard)",))
+    mutate(
+        cheat, [("", "resourcequotas")], patch, conditions=("has(object.spec.hard)", "!has(object.spec.scopeSelector)")
+    )
 
 
 _POLICIES = {

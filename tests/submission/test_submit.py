@@ -9,6 +9,7 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 
+import msgspec
 import pytest
 import yaml
 from hypothesis import given, settings
@@ -28,6 +29,7 @@ from plimsoll.submission.submission_directory import (
     WrittenSubmission,
     read_metadata,
     read_suite_artifacts,
+    require_intact,
     write_submission,
 )
 from plimsoll.submission.template import fill_template
@@ -347,3 +349,12 @@ def test_a_should_that_is_not_installed_is_not_implemented_and_a_must_stays_open
     )
     assert given["gang_scheduling"]["status"] == ""
     assert [each for each in submission.findings if each.requirement == "gpu_sharing"] == []
+
+
+def test_a_bundle_of_tenants_answers_no_questionnaire_of_the_programme(tmp_path: Path) -> None:
+    keys = KeyRing(tmp_path / "keys")
+    bundle = open_bundle(bundle_of(tmp_path / "bundle", keys), keys)
+    require_intact(bundle)
+    with pytest.raises(PlimsollError, match="no requirement of the profile tenants") as refused:
+        require_intact(msgspec.structs.replace(bundle, profile="tenants"))
+    assert "cncf-1.37" in refused.value.hint

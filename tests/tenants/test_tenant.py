@@ -135,6 +135,7 @@ def test_the_rules_of_admission_name_the_images_that_are_allowed_and_the_way_out
     assert "'registry.example/team-a/'" in expressions
     assert "'docker.io/library/'" in expressions, "a path ends there: docker.io/library-of-others is none"
     assert "[53, 5000, 5353]" in expressions
+    assert "object.spec != oldObject.spec" in expressions, "a Job's controller takes its finalizer off any pod"
     assert rules["failurePolicy"] == "Fail"
     (condition,) = rules["matchConditions"]
     assert "check('delete')" in condition["expression"], "who keeps the cluster tears walls down"

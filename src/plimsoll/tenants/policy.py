@@ -17,6 +17,8 @@ from plimsoll.tenants.tenant import OBJECT, Tenant, reached
 _CONTAINERS = ("containers", "initContainers", "ephemeralContainers")
 _KEEPER = "authorizer.group('').resource('namespaces').name({name}).check('delete').allowed()"
 _PODS = "request.resource.resource == 'pods'"
+_CHANGED = "(request.operation == 'CREATE' || object.spec != oldObject.spec)"
+"""A pod of before keeps its image: who takes a finalizer off it, as the controller of Jobs does, is not held up."""
 _WALLS = "request.resource.resource == 'networkpolicies'"
 _SERVICES = "request.resource.resource == 'services'"
 _METADATA_PORT = 80
@@ -92,7 +94,7 @@ def _images(tenant: Tenant) -> Iterator[tuple[str, str, str]]:
     volumes = f"object.spec.volumes.all(v, !has(v.image) || !has(v.image.reference) || {mounted})"
     parts.append(f"(!has(object.spec.volumes) || {volumes})")
     words = ", ".join(allowed)
-    yield _PODS, " && ".join(parts), f"images and image volumes of this tenant begin with {words}"
+    yield f"{_PODS} && {_CHANGED}", " && ".join(parts), f"images and image volumes of this tenant begin with {words}"
 
 
 def _walls(tenant: Tenant, facts: TenantFacts) -> Iterator[tuple[str, str, str]]:

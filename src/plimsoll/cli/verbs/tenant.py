@@ -287,6 +287,10 @@ def _notes(tenant: Tenant, facts: TenantFacts) -> list[str]:
             "its pods reach each other and no registry: steps that push results need --cluster-registry, or --egress "
             "with the registry's address"
         )
+    if tenant.accelerators and not facts.accelerators and not facts.classes:
+        found.append(
+            "the cluster has no accelerators now: make the tenant again once it has, so that a quota counts them"
+        )
     if not tenant.cpu and not tenant.memory:
         found.append("it has no quota of processors and memory: --cpu and --memory give it one")
     return found
