@@ -9,6 +9,7 @@ import pytest
 
 from plimsoll.edge.place import STATE_TAG, EdgePlace
 from plimsoll.errors import FileError
+from plimsoll.registry.problems import RegistryError
 from plimsoll.registry.references import parse_reference
 from tests.edge.groups import Fleets
 from tests.servers import registry
@@ -139,3 +140,52 @@ def test_devices_follow_a_file_whose_groups_ask_for_other_labels(fleets: Fleets,
     assert list(fleets.groups.assign()) == []
     cab.agent.sync()
     assert cab.disk.followed(cab.agent._identity).group == "south"
+
+
+def test_a_device_that_may_not_look_at_its_new_place_stays_where_its_owner_reaches_it(
+    fleets: Fleets, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cab = fleets.device("north", "cab-1")
+    cab.agent.sync()
+    fleets.groups.label("north", "cab-1", ["site=south"])
+    digest = EdgePlace.digest
+
+    def forbidden(place: EdgePlace, tag: str) -> str:
+        if place.reference.name.endswith("/south"):
+            raise RegistryError("the registry refuses this login", status=403, where=place.reference.name)
+        return digest(place, tag)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(EdgePlace, "digest", forbidden)
+        cab.agent.sync()
+        cab.agent.sync()
+    assert ["refuses this login" in line for line in cab.said if line.startswith("move:")] == [True]
+    report = fleets.owners["north"].listen().devices["cab-1"].report
+    assert report is not None
+    assert "refuses this login" in report.problem
+    cab.agent.sync()
+    assert cab.disk.followed(cab.agent._identity).group == "south"
+    report = fleets.owners["south"].listen().devices["cab-1"].report
+    assert report is not None
+    assert report.problem == ""
+
+
+def test_a_link_that_is_down_is_told_once_and_is_no_problem_when_it_is_back(
+    fleets: Fleets, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cab = fleets.device("north", "cab-1")
+
+    def down(*_: object) -> str:
+        raise RegistryError("the registry does not answer", where="r.example")
+
+    with monkeypatch.context() as patched:
+        for name in ("digest", "write"):
+            patched.setattr(EdgePlace, name, down)
+        for _ in range(3):
+            cab.agent.sync()
+    told = [line for line in cab.said if "does not answer" in line]
+    assert [line.partition(":")[0] for line in told] == ["sync", "report"]
+    cab.agent.sync()
+    report = fleets.owners["north"].listen().devices["cab-1"].report
+    assert report is not None
+    assert report.problem == ""

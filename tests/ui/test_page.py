@@ -27,6 +27,8 @@ from plimsoll.state.results import result_to_json
 from tests.browser import AXE, Tab, chromium
 from tests.capabilities.bundled import bundle_of
 from tests.ui.journals import START, run_id, seen, write_run
+from tests.ui.test_devices import device
+from tests.ui.test_devices import write as write_fleet
 from tests.ui.test_sweeps import TRIALS, sweep_lines
 
 pytestmark = [
@@ -60,6 +62,9 @@ def application(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         (output / "metrics.jsonl").write_text("\n".join(points) + "\n")
         _register(state, directory)
         bundle_of(directory / "plimsoll-lab", KeyRing(directory / "config" / "plimsoll" / "keys"))
+        write_fleet(
+            state.root, "cabs", device("cab-1"), device("cab-2", failed=3, problem=HOSTILE), device("cab-3", None)
+        )
         yield directory
 
 
@@ -320,7 +325,7 @@ def test_every_page_can_be_used_by_everybody(tab: Tab, scheme: str, width: int) 
         "models": "document.body.innerText.includes('triage@2')",
         "models/triage@2": "document.querySelector('svg.flow')",
         "services": "document.querySelector('h1').textContent === 'Services'",
-        "devices": "document.querySelector('h1').textContent === 'Devices'",
+        "devices": "document.body.innerText.includes('cab-3')",
         "checks": "document.body.innerText.includes('plimsoll-lab')",
         "checks/plimsoll-lab": "document.body.innerText.includes('MUSTs shown')",
     }

@@ -78,7 +78,9 @@ def _state(device: Device) -> str:
         return "enrolled, not heard yet"
     services = ", ".join(f"{each.name} {each.model}{'' if each.up else ' (down)'}" for each in report.services)
     told = f"release {report.release or 'none'}  {services or 'nothing'}  heard {_ago(device.heard)}"
-    return f"{told}  took back {report.failed}: {report.problem}" if report.failed else told
+    if report.failed:
+        return f"{told}  took back {report.failed}: {report.problem}"
+    return f"{told}  problem: {report.problem}" if report.problem else told
 
 
 def _ago(at: datetime | None) -> str:

@@ -93,6 +93,7 @@ def _pod(agent: AgentInCluster) -> Manifest:
             {"name": "HOME", "value": STATE},
             {"name": "DOCKER_CONFIG", "value": "/docker"},
             {"name": "TMPDIR", "value": "/tmp"},  # noqa: S108  # in a container
+            {"name": "MALLOC_ARENA_MAX", "value": "1"},
         ],
         "envFrom": [{"secretRef": {"name": BROKER, **optional}}],
         "ports": [{"containerPort": port} for port in agent.ports.values()],

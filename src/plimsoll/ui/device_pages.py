@@ -11,7 +11,6 @@ from plimsoll.edge.documents import Device, Fleet
 from plimsoll.edge.drift_view import GroupDrift, read_drift
 from plimsoll.edge.fleet_file import FleetFile, groups_in
 from plimsoll.edge.rollout import STALE, ring_of, rollout_line
-from plimsoll.kinds.edge import labels_text
 from plimsoll.ui.run_pages import matches
 
 
@@ -85,7 +84,7 @@ def _row(fleet: Fleet, drift: GroupDrift, device: Device, now: datetime) -> dict
     return {
         "name": device.name,
         "group": fleet.group,
-        "labels": labels_text(device.labels),
+        "labels": [f"{name}={value}" for name, value in device.labels.items()],
         "state": _state(fleet, device, now),
         "heard": device.heard.timestamp() if device.heard else None,
         "release": report.release if report else None,

@@ -19,12 +19,14 @@ from plimsoll.edge.envelopes import seal, unseal
 from plimsoll.edge.key_statements import KEYS_TAG, take_statements
 from plimsoll.edge.place import STATE_TAG, EdgePlace, report_tag, request_tag
 from plimsoll.edge.tokens import proof
-from plimsoll.errors import PlimsollError
+from plimsoll.errors import ModelRefused, PlimsollError
 from plimsoll.registry.references import parse_reference
 
 FIRST_SYNC = 5.0
 """Seconds between syncs before a state says how many."""
 TICK = 0.5
+REFUSED = "refused"
+"""What begins a problem with a state that is not taken."""
 MOST_MOVES = 5
 """Groups through which a device goes in one sync: states that lead in a circle end nothing."""
 _LONG_AGO = datetime.min.replace(tzinfo=UTC)
@@ -42,7 +44,7 @@ class Agent:
         self._logs = LogSender(disk, identity)
         self._following = Following(disk, identity.device, say, self._tell_problem)
         self._state = disk.state(self._followed.group)
-        self._problem = ""
+        self._problems: dict[str, str] = {}
         self._asked = False
         self._key_id = str(disk.keys.signer().public_key.keyid)
 
@@ -92,6 +94,10 @@ class Agent:
         """Tell what is in the way of the block, a link or a disk that is full, and go on after it."""
         try:
             yield
+            self._problems.pop(what, None)
+        except ModelRefused as error:
+            # It is not read again, and stays the problem until another state is taken.
+            self._tell_problem(f"{REFUSED}: {error.on_one_line()}")
         except PlimsollError as error:
             self._tell_problem(f"{what}: {error.on_one_line()}")
         except OSError as error:
@@ -127,29 +133,47 @@ class Agent:
     def _look_for_state(self) -> None:
         """Take the newest state. One that leads to another group is followed at once, and at most so many."""
         for _ in range(MOST_MOVES):
-            if not self._place.changed(STATE_TAG) or (envelope := self._place.read(STATE_TAG)) is None:
+            self._take_state()
+            place = self._state.moved.get(self._key_id) if self._state is not None else None
+            if self._state is None or not place:
+                self._problems.pop("move", None)
                 return
-            group = self._followed.group
-            state, _ = unseal(envelope, f"{group}/state", STATE, DesiredState, self._disk.owner)
-            now = max(datetime.now(UTC), self._followed.since or _LONG_AGO)
-            if why := refusal(state, group, self._state, now):
-                self._tell_problem(f"refused: {why}")
+            before = self._followed
+            with self._going_on("move"):
+                self._go_to(place, self._state)
+            if self._followed is before:
                 return
-            if state != self._state:
-                self._disk.take(state)
-                self._state = state
-                self._say(f"took the state {state.counter}")
-            if not (place := state.moved.get(self._key_id)):
-                return
-            self._go_to(place, state)
+
+    def _take_state(self) -> None:
+        if not self._place.changed(STATE_TAG) or (envelope := self._place.read(STATE_TAG)) is None:
+            return
+        group = self._followed.group
+        state, _ = unseal(envelope, f"{group}/state", STATE, DesiredState, self._disk.owner)
+        now = max(datetime.now(UTC), self._followed.since or _LONG_AGO)
+        if why := refusal(state, group, self._state, now):
+            self._tell_problem(f"{REFUSED}: {why}")
+            return
+        self._problems.pop(REFUSED, None)
+        if state != self._state:
+            self._disk.take(state)
+            self._state = state
+            self._say(f"took the state {state.counter}")
 
     def _go_to(self, place: str, state: DesiredState) -> None:
-        """Look at the place of another group from now on. What is served stays until its state is here."""
-        reference = parse_reference(place)
+        """Look at the place of another group from now on. What is served stays until its state is here.
+
+        Raises RegistryError for a place that this device may not read: it stays where its owner reaches it.
+        """
+        there = EdgePlace(parse_reference(place))
+        try:
+            there.digest(STATE_TAG)
+        except PlimsollError:
+            there.close()
+            raise
         self._followed = Followed(place=place, since=max(state.issued, self._followed.since or _LONG_AGO))
         self._disk.follow(self._followed)
         self._place.close()
-        self._place = EdgePlace(reference)
+        self._place = there
         self._state = self._disk.state(self._followed.group)
         self._say(f"belongs to {self._followed.group} from now on, at {place}")
 
@@ -158,11 +182,11 @@ class Agent:
             return
         wanted = wanted_of(self._state, self._identity.device, self._key_id)
         if self._following.follow(self._followed.group, *wanted):
-            self._problem = ""
+            self._problems.clear()
 
     def _take_logs(self, *, linked: bool) -> None:
         spool, state = self._logs.spool, self._state
-        with self._going_on("logs"):
+        with self._going_on("disk"):
             spool.press(self._rule, linked=linked)
             for service in self._following.services.values():
                 for name in LOGS:
@@ -181,7 +205,8 @@ class Agent:
             release=self._following.applied.release if self._following.applied.group in ("", group) else 0,
             services=self._following.reports(),
             failed=self._following.applied.failed,
-            problem=self._following.applied.problem or self._problem,
+            problem=self._following.applied.problem
+            or next((told for kind, told in self._problems.items() if kind != "report"), ""),
             logged=logged,
             held=held,
             waiting=self._logs.spool.size,
@@ -196,9 +221,10 @@ class Agent:
         self._place.write(report_tag(identity.device), seal(about, REPORT, report, self._disk.keys))
 
     def _tell_problem(self, problem: str) -> None:
-        """Say a problem once, not at every sync."""
-        if problem != self._problem:
-            self._problem = problem
+        """Say a problem once, not at every sync; each kind has its own, which a report names until it is over."""
+        kind = problem.partition(":")[0]
+        if self._problems.get(kind) != problem:
+            self._problems[kind] = problem
             self._say(problem)
 
 

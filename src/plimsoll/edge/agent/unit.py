@@ -16,6 +16,8 @@ StartLimitIntervalSec=0
 [Service]
 ExecStart={command}
 User={user}
+# Each thread would have a heap of its own, and memory that one has given back serves no other.
+Environment=MALLOC_ARENA_MAX=1
 Restart=always
 RestartSec=5
 NoNewPrivileges=yes

@@ -15,7 +15,7 @@ function group(each) {
 
 function row(each) {
   const told = [each.problem ? h("p", { class: "note" }, each.problem) : null, each.drift.map((alarm) => h("p", { class: "note" }, alarm))];
-  return h("tr", null, cell("", null, h("b", null, each.name), each.labels ? h("div", { class: "quiet" }, each.labels) : null),
+  return h("tr", null, cell("", { class: "whole" }, h("b", null, each.name), each.labels.map((label) => h("div", { class: "quiet" }, label))),
     cell("group", null, each.group), cell("state", { class: "whole" }, h("span", { class: `state ${CLASSES[each.state]}` }, `${SIGNS[each.state]} ${each.state}`)),
     cell("last contact", { class: "whole" }, each.heard === null ? "never" : when(each.heard)),
     cell("release", { class: "figure" }, each.release === null ? "–" : number(each.release)), cell("versions", null, each.versions.join(", "), told),
