@@ -24,10 +24,14 @@ NEAR = 0.04
 """Processors differ in the last bits of vectors and trees, and with them a few of the questions."""
 
 
-@pytest.mark.parametrize("example", ["maintenance", "shop"])
+@pytest.mark.parametrize("example", ["maintenance", "shop", "fraud"])
 def test_the_commands_of_an_example_do_what_its_page_shows(example: str, tmp_path: Path) -> None:
     directory = tmp_path / example
-    shutil.copytree(EXAMPLES / example, directory, ignore=shutil.ignore_patterns(".plimsoll", "__pycache__"))
+    shutil.copytree(
+        EXAMPLES / example,
+        directory,
+        ignore=shutil.ignore_patterns(".plimsoll", "__pycache__", "*.token", "tokens.json"),
+    )
     page = (directory / "README.md").read_text()
     shown = commands(page)
     assert shown

@@ -181,7 +181,7 @@ def test_a_card_names_what_is_not_recorded_and_fills_in_nothing(registry: ModelR
 
 def test_the_words_of_others_are_no_markup_in_a_card(registry: ModelRegistry) -> None:
     said = markdown(card_of(registered(registry)), "key", ["\x1b[2Jno drift"])
-    assert "Scores \\| payments # for \\<review\\>" in said
+    assert "Scores \\| payments # for \\<review>" in said
     assert "\x1b" not in said
     assert "| rows/train.csv | 12 | day 1 to 9 | sha256 aaaaaaaaaaaaaaaa |" in said
 

@@ -9,7 +9,7 @@ from plimsoll.supply.group_figures import Group, Judged
 from plimsoll.supply.model_card import DataFacts, Explained, ModelCard
 
 UNKNOWN = "not recorded"
-_ESCAPED = str.maketrans({sign: f"\\{sign}" for sign in "\\`|<>[]*"})
+_ESCAPED = str.maketrans({sign: f"\\{sign}" for sign in "\\`|<[]*"})
 
 
 def markdown(card: ModelCard, signed_by: str = "", drift: Sequence[str] = ()) -> str:

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from importlib.util import find_spec
 from pathlib import Path
 
 import msgspec
@@ -21,6 +22,9 @@ from plimsoll.runtime.explain.shap_process import sampler_of
 from plimsoll.runtime.specs import ModelSpec, TensorSpec
 from plimsoll.runtime.tensors import BadTensor
 from tests.runtime.conftest import Server, linear_model, save
+
+# Asked for without importing it: how it is imported is a part of what is tested.
+needs_shap = pytest.mark.skipif(find_spec("shap") is None, reason="the extra 'shap' is not installed")
 
 
 def budget(evaluations: int, seconds: float = 20.0) -> Budget:
@@ -110,10 +114,10 @@ def table(path: Path, names: str, rows: np.ndarray) -> Path:
     return path
 
 
+@needs_shap
 @pytest.mark.slow
 @pytest.mark.timeout(300)
 def test_base_and_contributions_add_up_to_the_output_and_no_budget_is_exceeded(tmp_path: Path) -> None:
-    pytest.importorskip("shap")
     rows = np.random.default_rng(3).normal(size=(60, 3)).astype(np.float32)
     sampler = sampler_of(product_model(tmp_path / "m.onnx"), table(tmp_path / "t.csv", "a,b,c", rows), budget(2000))
     asked = np.array([[1.0, 2.0, 3.0], [0.0, -4.0, 0.5]])
@@ -129,11 +133,10 @@ def test_base_and_contributions_add_up_to_the_output_and_no_budget_is_exceeded(t
     np.testing.assert_array_equal(values, again)
 
 
+@needs_shap
 @pytest.mark.slow
 @pytest.mark.timeout(300)
 def test_what_takes_longer_than_its_seconds_ends_and_says_how_far_it_came() -> None:
-    pytest.importorskip("shap")
-
     def slow(matrix: np.ndarray) -> np.ndarray:
         time.sleep(0.05)
         return np.asarray(matrix.sum(axis=1, keepdims=True))
@@ -143,10 +146,10 @@ def test_what_takes_longer_than_its_seconds_ends_and_says_how_far_it_came() -> N
         sampler.explain(np.ones((40, 4)))
 
 
+@needs_shap
 @pytest.mark.slow
 @pytest.mark.timeout(300)
 def test_a_table_without_rows_and_a_model_of_texts_have_no_sampler(tmp_path: Path) -> None:
-    pytest.importorskip("shap")
     path = product_model(tmp_path / "m.onnx")
     with pytest.raises(PlimsollError, match="no rows"):
         sampler_of(path, table(tmp_path / "t.csv", "a,b,c", np.zeros((0, 3))), budget(2000))
@@ -182,11 +185,11 @@ def wait_for(done: Callable[[], bool]) -> None:
         time.sleep(0.05)
 
 
+@needs_shap
 @pytest.mark.slow
 @pytest.mark.timeout(300)
 @pytest.mark.skipif(sys.platform != "linux", reason="it looks into /proc")
 def test_a_service_explains_a_model_of_no_trees_in_a_process_beside_it_that_may_be_killed(tmp_path: Path) -> None:
-    pytest.importorskip("shap")
     background = table(tmp_path / "rows.csv", "left,right", np.arange(20).reshape(10, 2) / 10)
     settings = {"explain": {"background": str(background), "evaluations": 500, "seconds": 5.0}}
     option = f"plimsoll.telemetry.service:watch={msgspec.json.encode(settings).decode()}"
@@ -197,7 +200,7 @@ def test_a_service_explains_a_model_of_no_trees_in_a_process_beside_it_that_may_
         tensor = {**body["inputs"][0], "shape": [rows, 2], "data": [3, 1] * rows}
         while True:
             found = server.client.post("/v2/models/m/infer", json={"inputs": [tensor], **more}, timeout=60)
-            if found.status_code != 503:
+            if found.status_code not in (503, 504):
                 break
             time.sleep(0.5)
         told = found.json()
@@ -217,11 +220,7 @@ def test_a_service_explains_a_model_of_no_trees_in_a_process_beside_it_that_may_
         )
         (process,) = explaining(server)
         os.kill(process, signal.SIGKILL)
-        status, again, reason = ask(parameters={"explain": True})
-        if status != 200:
-            # The request that finds it dead may be the one that says so.
-            assert "has ended" in reason
-            status, again, _ = ask(parameters={"explain": True})
+        status, again, _ = ask(parameters={"explain": True})
         assert (status, again["contributions"]) == (200, outputs["contributions"])
         status, _, reason = ask(rows=101, parameters={"explain": True})
         assert (status, "at most 100" in reason) == (400, True)

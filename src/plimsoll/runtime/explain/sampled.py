@@ -6,6 +6,7 @@ of a request. Base and contributions add up to the output, whatever the budget: 
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable
 from typing import Any
@@ -55,10 +56,7 @@ class Sampler:
 
     def __init__(self, compute: Callable[[Array], Array], background: Array, budget: Budget) -> None:
         """Raises BadTensor for a budget that is too small, MissingExtra without shap."""
-        try:
-            import shap
-        except ImportError:
-            raise MissingExtra("shap", "explaining models that are no trees") from None
+        shap = _library()
         self._budget = budget
         self.effort = Effort.of(budget, background.shape[1], len(background))
         self.evaluated = 0
@@ -98,3 +96,16 @@ class Sampler:
             found.append(self._compute(np.asarray(matrix[first : first + AT_ONCE], dtype=np.float64)))
         self.evaluated += len(matrix)
         return np.concatenate(found)
+
+
+def _library() -> Any:  # Any: shap has no types
+    """The library, without the compiler that it brings: that takes seconds of each process for loops of a millisecond.
+
+    Raises MissingExtra.
+    """
+    os.environ.setdefault("NUMBA_DISABLE_JIT", "1")
+    try:
+        import shap
+    except ImportError:
+        raise MissingExtra("shap", "explaining models that are no trees") from None
+    return shap

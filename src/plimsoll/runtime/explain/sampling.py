@@ -66,7 +66,11 @@ class Sampling:
         if len(rows) > MOST_ROWS:
             raise BadTensor(f"cannot explain {len(rows)} rows in one request; send at most {MOST_ROWS}")
         with self._lock:
-            reply = self._ready(model, still_wanted).ask(rows, self._settings.seconds, still_wanted)
+            try:
+                reply = self._ready(model, still_wanted).ask(rows, self._settings.seconds, still_wanted)
+            except _Ended:
+                # Somebody may have killed it. When the next one ends too, it is by these rows.
+                reply = self._ready(model, still_wanted).ask(rows, self._settings.seconds, still_wanted)
         values = np.frombuffer(reply.values, dtype=np.float32).reshape(reply.shape)
         base = np.frombuffer(reply.base, dtype=np.float32).reshape(reply.shape[:2])
         return {CONTRIBUTIONS: values, BASE: base}
@@ -92,6 +96,10 @@ class Sampling:
             self._processes.popitem(last=False)[1].end()
         process.wait_until_ready(still_wanted)
         return process
+
+
+class _Ended(BadTensor):
+    """The process has ended by itself, or by somebody else."""
 
 
 class _Process:
@@ -168,7 +176,7 @@ class _Process:
             raise
         if reply is None:
             self.end()
-            raise BadTensor(f"the process that explains has ended (status {self._process.returncode})")
+            raise _Ended(f"the process that explains has ended (status {self._process.returncode})")
         if reply.problem and keep:
             self.end()
         if reply.problem:

@@ -69,7 +69,7 @@ def summary(path: Path, table: Path, digests: Mapping[str, str] | None = None) -
     every = max(1, -(-_count(read) // MOST_ROWS))
     sums, rows, outputs = np.zeros(0), 0, 1
     for chunk in read.chunks(CHUNK, layout.names):
-        tensors = {name: tensor[::every] for name, tensor in layout.tensors(chunk).items()}
+        tensors = {name: tensor[::every][: MOST_ROWS - rows] for name, tensor in layout.tensors(chunk).items()}
         try:
             values = explanations(path, tensors)[CONTRIBUTIONS]
         except BadTensor as error:
@@ -78,6 +78,8 @@ def summary(path: Path, table: Path, digests: Mapping[str, str] | None = None) -
         absolute = np.abs(values.astype(np.float64)).mean(axis=1).sum(axis=0)
         sums = absolute if not rows else sums + absolute
         rows += len(values)
+        if rows >= MOST_ROWS:
+            break
     if not rows:
         raise PlimsollError("the table has no rows", where=str(table))
     names = model.spec.features if len(model.spec.features) == len(sums) else _columns(layout.columns, len(sums))
