@@ -89,9 +89,7 @@ class Subject(Struct, frozen=True):
 
     def needles(self) -> tuple[bytes, ...]:
         """The id in each encoding that files have it in: a file without any of them does not have it."""
-        text = canonical(self.text)
-        written = dict.fromkeys(unicodedata.normalize(form, text) for form in ("NFC", "NFD"))
-        return tuple(dict.fromkeys(found for each in written for found in _encoded(each) if found))
+        return _needles(canonical(self.text))
 
     def digest(self, key: bytes) -> str:
         """What certificates have in place of the id: nobody without the key can tell whose it is."""
@@ -122,6 +120,12 @@ class HashedSubject(Struct, frozen=True):
 def keyed_digest(text: str, key: bytes) -> str:
     """HMAC-SHA256 of an id, in hexadecimal."""
     return hmac.new(key, canonical(text).encode("utf-8", "surrogatepass"), hashlib.sha256).hexdigest()
+
+
+@lru_cache(maxsize=16)
+def _needles(text: str) -> tuple[bytes, ...]:
+    written = dict.fromkeys(unicodedata.normalize(form, text) for form in ("NFC", "NFD"))
+    return tuple(dict.fromkeys(found for each in written for found in _encoded(each) if found))
 
 
 def _encoded(text: str) -> Iterable[bytes]:

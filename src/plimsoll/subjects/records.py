@@ -6,6 +6,7 @@ What is not removed keeps every byte: quotes, ends of lines and columns of other
 from __future__ import annotations
 
 import csv
+import itertools
 from collections.abc import Collection, Iterable, Iterator
 from typing import IO
 
@@ -49,20 +50,32 @@ class CsvRows:
 
     def rows(self, lines: Iterable[bytes], matcher: Matcher) -> Iterator[Row]:
         """Each row after the header, as the reader of CSV divides them. Raises NotRows where it cannot."""
+        needles = matcher.needles()
+        # Decomposed and composed characters may be mixed in a cell: then each is looked at.
+        skips = bool(needles) and needles[0].isascii()
+        waiting = iter(lines)
+        for number, line in enumerate(waiting, start=1):
+            if skips and b'"' not in line and not any(needle in line for needle in needles):
+                yield Row(number, line, False)
+            else:
+                content, cells = self._row(line, waiting)
+                found = any(place < len(cells) and matcher.matches(cells[place]) for place in self.places)
+                yield Row(number, content, found)
+
+    def _row(self, line: bytes, following: Iterator[bytes]) -> tuple[bytes, list[str]]:
+        """The row that begins with a line: a cell in quotes goes on over ends of lines."""
         taken: list[bytes] = []
 
         def texts() -> Iterator[str]:
-            for line in lines:
-                taken.append(line)
-                yield line.decode(errors="surrogateescape")
+            for each in itertools.chain((line,), following):
+                taken.append(each)
+                yield each.decode(errors="surrogateescape")
 
         try:
-            for number, cells in enumerate(csv.reader(texts(), delimiter=self.separator), start=1):
-                found = any(place < len(cells) and matcher.matches(cells[place]) for place in self.places)
-                yield Row(number, taken[0] if len(taken) == 1 else b"".join(taken), found)
-                taken.clear()
+            cells = next(csv.reader(texts(), delimiter=self.separator), [])
         except csv.Error as error:
             raise NotRows(str(error)) from error
+        return b"".join(taken), cells
 
 
 class JsonRows:
@@ -72,9 +85,11 @@ class JsonRows:
         self._columns = columns
 
     def rows(self, lines: Iterable[bytes], matcher: Matcher) -> Iterator[Row]:
-        """Each line. Raises NotRows for one that is no JSON."""
+        """Each line. Raises NotRows for one that is no JSON; of lines without the id, the first alone is read."""
+        needles = matcher.needles()
         for number, line in enumerate(lines, start=1):
-            yield Row(number, line, bool(line.strip()) and self._is_found(line, matcher))
+            is_without = number > 1 and needles and not any(needle in line for needle in needles)
+            yield Row(number, line, not is_without and bool(line.strip()) and self._is_found(line, matcher))
 
     def _is_found(self, line: bytes, matcher: Matcher) -> bool:
         try:

@@ -25,10 +25,10 @@ from plimsoll.engine.erasing.states import findings_in, shown
 from plimsoll.engine.erasing.versions import (
     IsOf,
     Origins,
+    PersonsDocuments,
     Versions,
     changes_of_person,
     deleted_in,
-    documents_of,
     index_of,
 )
 from plimsoll.errors import FileError, PlimsollError
@@ -84,7 +84,7 @@ class Search:
         rows = self._rows_of_indexes(sources)
 
         def is_of(index: str) -> IsOf:
-            return documents_of(self._matcher, self.columns, rows, index)
+            return PersonsDocuments(self._matcher, self.columns, rows.get(index, frozenset()))
 
         findings = [each for found in in_sources.values() for each in found]
         findings += self._in_states(sources)
@@ -217,9 +217,12 @@ class Search:
             paths = [roots[dataset] / inner if inner else roots[dataset]] if dataset in roots else []
             keys = [key for key, _ in keys_of_dataset(dataset, self.steps)]
             paths += [state.output(key) / inner for state in self._states for key in keys]
-            ids = {each for path in paths if path.exists() for each in self._row_ids(path, part.id)}
+            ids = {each for path in paths if self._has_rows(path) for each in self._row_ids(path, part.id)}
             found[name] = frozenset(ids)
         return found
+
+    def _has_rows(self, path: Path) -> bool:
+        return self._has_person(path) if path.is_dir() else self._look(path).found
 
     def _row_ids(self, path: Path, column: str | None) -> Iterator[str]:
         # They need NumPy, which only who builds indexes has for certain.
@@ -230,10 +233,15 @@ class Search:
             table = Table(path)
             people = [name for name in table.names if name in self.columns]
             for chunk in table.chunks(_ROWS, {*people, *([column] if column else [])}) if people else ():
-                for row in range(chunk.rows):
-                    if any(self._matcher.matches(cell_value(chunk.columns[name], row)) for name in people):
-                        value = cell_value(chunk.columns[column], row) if column else chunk.first + row + 1
-                        yield str(value).strip()
+                found: set[int] = set()
+                for name in people:
+                    cells = [cell_value(chunk.columns[name], row) for row in range(chunk.rows)]
+                    # A table has many rows of few people: each value is looked at once.
+                    wanted = {each for each in set(cells) if self._matcher.matches(each)}
+                    found.update(row for row, each in enumerate(cells) if each in wanted)
+                for row in sorted(found):
+                    value = cell_value(chunk.columns[column], row) if column else chunk.first + row + 1
+                    yield str(value).strip()
 
     def _used(self) -> dict[str, str]:
         features = self._target.features

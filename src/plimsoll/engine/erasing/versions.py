@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Protocol
 
 import msgspec
 from msgspec import Struct
@@ -174,8 +175,21 @@ class Versions:
         return found
 
 
-IsOf = Callable[[StoredDocument], bool]
-"""Tells documents of the person."""
+class IsOf(Protocol):
+    """Tells documents of the person."""
+
+    ids: frozenset[str]
+    """Those of documents that are the person's rows."""
+    needles: tuple[bytes, ...]
+    """Of other documents of the person, the line has one of these; without any, each is looked at."""
+
+    def __call__(self, document: StoredDocument) -> bool:
+        """Whether a document is the person's."""
+        ...
+
+
+class _Id(Struct, frozen=True):
+    id: str
 
 
 def is_index(version: ModelVersion) -> bool:
@@ -183,17 +197,21 @@ def is_index(version: ModelVersion) -> bool:
     return version.lineage.index is not None
 
 
-def documents_of(matcher: Matcher, columns: Collection[str], rows: Mapping[str, frozenset[str]], index: str) -> IsOf:
+class PersonsDocuments:
     """Tells documents of the person: by the id of the row that they are, by their own words, by their columns."""
 
-    def is_of(document: StoredDocument) -> bool:
-        if document.id in rows.get(index, ()) or matcher.matches(document.id):
+    def __init__(self, matcher: Matcher, columns: Collection[str], ids: frozenset[str]) -> None:
+        self._matcher, self._columns = matcher, columns
+        self.ids, self.needles = ids, matcher.needles()
+
+    def __call__(self, document: StoredDocument) -> bool:
+        """Whether a document is the person's."""
+        matcher = self._matcher
+        if document.id in self.ids or matcher.matches(document.id):
             return True
-        if any(name in columns and matcher.matches(value) for name, value in document.metadata.items()):
+        if any(name in self._columns and matcher.matches(value) for name, value in document.metadata.items()):
             return True
         return matcher.in_texts and any(places(msgspec.json.encode(document), matcher))
-
-    return is_of
 
 
 def changes_of_person(
@@ -215,15 +233,18 @@ def documents_in(registry: ModelRegistry, version: ModelVersion, is_of: IsOf) ->
     entry = next((entry for name, entry in version.files.items() if name.endswith("documents.jsonl")), None)
     if entry is None:
         return ()
-    decoder, found = msgspec.json.Decoder(StoredDocument), []
+    whole, only_id = msgspec.json.Decoder(StoredDocument), msgspec.json.Decoder(_Id)
+    found = []
     with registry.layout.path(entry.digest).open("rb") as file:
         for line in file:
             try:
-                document = decoder.decode(line)
+                name = only_id.decode(line).id
+                if name not in is_of.ids and is_of.needles and not any(each in line for each in is_of.needles):
+                    continue
+                if is_of(whole.decode(line)):
+                    found.append(name)
             except UNREADABLE:
                 continue
-            if is_of(document):
-                found.append(document.id)
     return tuple(found)
 
 
