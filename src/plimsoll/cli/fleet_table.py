@@ -56,16 +56,16 @@ def report_lines(fleet: Fleet, device: Device, drift: GroupDrift) -> Iterator[st
         if each.readings or each.refused or each.dropped:
             yield f"  readings   {each.readings} answered, {each.refused} refused, {each.dropped} dropped"
     if report.waiting or report.dropped or report.left or report.uploaded:
-        told = [f"{amount(report.waiting)} wait", f"{amount(report.uploaded)} sent today"]
-        told += [f"{report.left} lines left out by `upload`"] if report.left else []
-        told += [f"{report.dropped} lines had no room"] if report.dropped else []
-        yield f"  logs       {', '.join(told)}"
+        words = [f"{amount(report.waiting)} wait", f"{amount(report.uploaded)} sent today"]
+        words += [f"{report.left} lines left out by `upload`"] if report.left else []
+        words += [f"{report.dropped} lines had no room"] if report.dropped else []
+        yield f"  logs       {', '.join(words)}"
     yield f"  disk       {amount(report.disk)} free"
     if report.temperature is not None:
         yield f"  sensor     {report.temperature:.0f} °C"
-    for each in drift.devices.get(device.name, ()):
-        for line in each.lines():
-            yield f"  drift      {each.model}@{each.version}: {line} (judged {_ago(drift.judged)})"
+    for state in drift.devices.get(device.name, ()):
+        for line in state.lines():
+            yield f"  drift      {state.model}@{state.version}: {line} (judged {_ago(drift.judged)})"
 
 
 def _state(device: Device) -> str:

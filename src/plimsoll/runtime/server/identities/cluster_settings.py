@@ -34,5 +34,13 @@ class ClusterSettings(Struct, frozen=True, kw_only=True, omit_defaults=True):
     place: str = PLACE
 
 
+def leave_to_ask(namespace: str, account: str) -> str:
+    """The command by which an administrator lets an account ask whose a token is."""
+    return (
+        f"kubectl create clusterrolebinding plimsoll-{namespace}-{account}"
+        f" --clusterrole=system:auth-delegator --serviceaccount={namespace}:{account}"
+    )
+
+
 DEFAULT_ROLES: dict[Role, Right] = {"infer": Right(verb="create", resource="services/proxy")}
 """Whoever may send requests to the service through the API server may send them to it."""

@@ -18,7 +18,7 @@ from msgspec import Struct
 from plimsoll.errors import TargetError
 from plimsoll.runtime.server.identities.callers import Caller, KeysNeeded
 from plimsoll.runtime.server.identities.cluster_api import ClusterApi, Review
-from plimsoll.runtime.server.identities.cluster_settings import ClusterSettings, Right
+from plimsoll.runtime.server.identities.cluster_settings import ClusterSettings, Right, leave_to_ask
 from plimsoll.runtime.server.refusals import Busy, NotReady, Unauthenticated
 
 KEEP = 20.0
@@ -104,11 +104,8 @@ class ClusterBearers:
         """Say in the log what is wrong, once for each reason."""
         reason = problem.on_one_line()
         if "status 403" in reason and self._settings.account:
-            namespace, name = self._settings.namespace, self._settings.account
-            reason += (
-                f"; an administrator lets it ask: kubectl create clusterrolebinding plimsoll-{namespace}-{name}"
-                f" --clusterrole=system:auth-delegator --serviceaccount={namespace}:{name}"
-            )
+            command = leave_to_ask(self._settings.namespace, self._settings.account)
+            reason += f"; an administrator lets it ask: {command}"
         if reason != self._told:
             self._told = reason
             sys.stderr.write(f"callers with tokens of the cluster get 503: {reason}\n")

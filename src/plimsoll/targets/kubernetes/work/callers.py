@@ -18,10 +18,11 @@ from plimsoll.kinds.serve import Serve
 from plimsoll.kubernetes.api import Manifest
 from plimsoll.runtime import client
 from plimsoll.runtime.client import calling_as
+from plimsoll.runtime.server.identities.cluster_settings import leave_to_ask
 from plimsoll.runtime.server.identities.token_file import PREFIX, Token, TokenFile, digest, read_token_file
 from plimsoll.targets.kubernetes import names
 from plimsoll.targets.kubernetes.attempt import ClusterContext
-from plimsoll.targets.kubernetes.manifests.callers import KEYS, RUN, TOKENS, secret_name
+from plimsoll.targets.kubernetes.manifests.callers import KEYS, RUN, TOKENS, account_of, secret_name
 from plimsoll.targets.kubernetes.manifests.groups import ServedVersions
 from plimsoll.targets.kubernetes.manifests.serving import RECORD
 from plimsoll.targets.kubernetes.own_objects import OwnObjects
@@ -75,17 +76,17 @@ def run_token(own: OwnObjects, served: ServedVersions) -> str:
         return ""
 
 
-def require_judged(url: str, work: Serve, model: str) -> None:
+def require_judged(url: str, work: Serve, served: ServedVersions, namespace: str) -> None:
     """Raise TargetError when servers cannot ask the cluster about tokens: nobody would be let in by one."""
     if work.auth is None or work.auth.kubernetes is None:
         return
     try:
         with calling_as(NOBODY):
-            client.metadata(url, model)
+            client.metadata(url, served.file.models[0].name)
     except RequestError as error:
         if "status 401" in error.message:
             return
-        hint = "an administrator lets its account ask: the log of a server has the command (plimsoll logs)"
+        hint = f"an administrator lets its account ask: {leave_to_ask(namespace, account_of(served))}"
         raise TargetError(
             f"the servers cannot ask the cluster whose a token is: {error.message}", where=url, hint=hint, lasting=True
         ) from error

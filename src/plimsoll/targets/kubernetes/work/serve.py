@@ -73,7 +73,7 @@ def serve(attempt: ClusterAttempt[Serve]) -> Progress:
     name = served.objects_name
     with to_service(context.api, context.namespace, name) as address:
         answered = _proven(f"http://{address}", work, served.file.models[0].name, token)
-        require_judged(f"http://{address}", work, served.file.models[0].name)
+        require_judged(f"http://{address}", work, served, context.namespace)
     if removed := remove_obsolete(context, served.service, manifests, attempt.stopping):
         yield attempt.seen(Waiting(attempt=attempt.number, reason=f"{removed} objects of before are removed"))
     result = ServeResult(
