@@ -29,9 +29,7 @@ ASKED = {"inputs": [{"name": "x", "datatype": "FP64", "shape": [2], "data": [1, 
 
 
 @pytest.mark.slow
-def test_a_service_with_a_certificate_is_kept_up_and_called_by_who_is_known(
-    tmp_path: Path, plimsoll: Plimsoll
-) -> None:
+def test_a_service_with_a_certificate_is_kept_up_and_called_by_who_is_known(tmp_path: Path, plimsoll: Plimsoll) -> None:
     authority = Authority(tmp_path / "ca", "bank")
     authority.issue("server", "models.bank", "127.0.0.1", client=False)
     till = authority.issue("till", "spiffe://bank/till")
