@@ -5,6 +5,7 @@ from __future__ import annotations
 import bz2
 import gzip
 import json
+import math
 import os
 import pickle
 import sqlite3
@@ -30,6 +31,7 @@ COLUMNS = frozenset({"card"})
         ("1", ["1", " 1 ", 1, 1.0, "1.0"], ["11", "01", "1.5", "-1", "", None, True, 10]),
         ("007", ["007"], ["7", 7, "0070"]),
         ("7", ["7", 7], ["007", 77]),
+        ("nan", ["nan"], [math.nan, None, "NaN"]),
         ("José", [unicodedata.normalize("NFD", "José")], ["Jose", "JOSÉ"]),
         ('O"Neil, A', ['O"Neil, A'], ["O'Neil, A"]),
         ("a\0b", ["a\0b"], ["ab", "a"]),

@@ -11,6 +11,7 @@ import hashlib
 import hmac
 import html
 import json
+import math
 import re
 import unicodedata
 import urllib.parse
@@ -47,8 +48,9 @@ def cell_text(value: object) -> str | None:
         return None
     if isinstance(value, bytes):
         return value.decode(errors="replace")
-    if isinstance(value, float) and value.is_integer():
-        return str(int(value))
+    if isinstance(value, float):
+        # A missing number is nobody.
+        return (str(int(value)) if value.is_integer() else str(value)) if math.isfinite(value) else None
     if isinstance(value, Decimal) and value.is_finite() and value == value.to_integral_value():
         return str(int(value))
     return None if isinstance(value, list | tuple | dict) else str(value)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import gzip
 import os
+import re
 import secrets
 import shutil
 from collections.abc import Collection, Iterator
@@ -20,6 +21,7 @@ from plimsoll.runtime.tables.people import copy_without
 from plimsoll.subjects.identity import Matcher
 from plimsoll.subjects.records import LARGEST_DOCUMENT, NotRows, is_of, rows_of
 
+_TOKEN = re.compile(r"[0-9a-f]{16}")
 _GZIP, _PARQUET = b"\x1f\x8b", b"PAR1"
 
 
@@ -81,7 +83,12 @@ def _copy_document(source: IO[bytes], target: IO[bytes], matcher: Matcher, colum
 @contextlib.contextmanager
 def _replacing(path: Path) -> Iterator[Path]:
     """A file beside it that takes its place at the end of the block, with its rights; gone when the block fails."""
-    copy = path.with_name(f".{path.name[:100]}.{secrets.token_hex(8)}")
+    name = f".{path.name[:100]}."
+    for left in path.parent.iterdir():
+        # A rewriting that was killed.
+        if left.name.startswith(name) and _TOKEN.fullmatch(left.name.removeprefix(name)):
+            left.unlink(missing_ok=True)
+    copy = path.with_name(name + secrets.token_hex(8))
     try:
         copy.touch(mode=0o600, exist_ok=False)
         shutil.copymode(path, copy)

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import cast
 
 from plimsoll.application.loading import ApplicationFile
+from plimsoll.application.shape import suggest_name
 from plimsoll.engine.cleaning.kept import states_beside
 from plimsoll.engine.erasing.audit_logs import findings_in_logs
 from plimsoll.engine.erasing.finding import CLUSTER, INDEX, SOURCE, Finding, Found, How, told
@@ -31,11 +32,12 @@ from plimsoll.engine.erasing.versions import (
     deleted_in,
     index_of,
 )
-from plimsoll.errors import FileError, PlimsollError
+from plimsoll.errors import FileError, MissingExtra, PlimsollError
 from plimsoll.evidence.run_events import PlannedStep
 from plimsoll.kinds.dataset import DATASETS
 from plimsoll.kinds.index import INDEXES
 from plimsoll.kinds.model import TrainGang
+from plimsoll.runtime.tables.people import names_of
 from plimsoll.state.directory import LOCAL, StateDirectory
 from plimsoll.subjects.contents import Seen, look_into
 from plimsoll.subjects.identity import Matcher
@@ -71,6 +73,7 @@ class Search:
         self._problems, self._seen = [], {}
         self.steps = known_steps(self._states)
         sources = local_sources(self._file, self._state)
+        self._require_columns(sources)
         in_sources = {source.dataset: self._in_source(source) for source in sources}
         holding = {source.dataset: source.digest for source in sources if in_sources[source.dataset]}
         roots = {*self._roots_of_sources(sources, holding), *self._roots_of_results()}
@@ -109,6 +112,18 @@ class Search:
         name = str(path.relative_to(self._state.registry.parent)).encode("utf-8", "surrogateescape")
         return Seen(mentions=sum(1 for _ in places(name, self._matcher)))
 
+    def _require_columns(self, sources: Collection[LocalSource]) -> None:
+        """Raise FileError for a source of Parquet files without the column that the file names for it."""
+        for source in sources:
+            column = DATASETS.of(self._file.application)[source.dataset].subject
+            tables = [path for path in source.files if path.suffix == ".parquet"] if column else []
+            with contextlib.suppress(MissingExtra):
+                known = [names_of(path) for path in tables]
+                if known and not any(column in names for names in known):
+                    at = (*DATASETS.place(source.dataset), "subject")
+                    hint = suggest_name(column or "", known[0])
+                    raise self._file.error(f"{source.root.name} has no column '{column}'", hint, *at)
+
     def _in_source(self, source: LocalSource) -> list[Finding]:
         found = []
         for path in source.files:
@@ -120,7 +135,14 @@ class Search:
             how: How = "kept"
             why = f"it is a file of yours ({source.where}): --sources takes the rows out of it"
             if self._sources:
-                how, why = ("rewritten", source.where) if seen.rows else ("kept", "no column says whose it is")
+                how, why = (
+                    ("rewritten", source.where)
+                    if seen.rows
+                    else (
+                        "kept",
+                        f"no column of it has the id: add `subject` to dataset {source.dataset} ({source.where})",
+                    )
+                )
             found.append(
                 Finding(place=SOURCE, name=shown(self._state, path), what=told(seen), how=how, why=why, path=str(path))
             )

@@ -17,6 +17,15 @@ def count_rows(path: Path, columns: Collection[str], matches: Matches, in_texts:
     return sum(sum(found) for _, found in _batches(path, columns, matches, in_texts))
 
 
+def names_of(path: Path) -> list[str]:
+    """The columns of a file; none of a file that cannot be read, which is told where it is searched."""
+    arrow, parquet = _pyarrow(path)
+    try:
+        return list(parquet.read_schema(path).names)
+    except (OSError, arrow.ArrowException):
+        return []
+
+
 def rows_with(path: Path, columns: Collection[str], matches: Matches) -> list[dict[str, object]]:
     """The rows with the id, with all of their columns. Raises PlimsollError, MissingExtra."""
     arrow, _ = _pyarrow(path)
