@@ -10,7 +10,7 @@ from plimsoll.supply.group_figures import HeldOut, Judged, judge, number
 
 NAME = "predictions.csv"
 LABEL, PREDICTION, SCORE = "label", "prediction", "score"
-MOST_ROWS = 500_000
+MOST_ROWS = 200_000
 """Rows that are read: a card is made while a run waits."""
 LONGEST_CELL = 200
 

@@ -19,9 +19,11 @@ from plimsoll.errors import PlimsollError
 from plimsoll.runtime.explain.matrices import as_inputs, as_matrix, explained_output, widths_of
 from plimsoll.runtime.explain.sampled import MOST_BACKGROUND, Budget, Effort, Sampler
 from plimsoll.runtime.explain.shap_process import sampler_of
+from plimsoll.runtime.explain.summary import summary
 from plimsoll.runtime.specs import ModelSpec, TensorSpec
 from plimsoll.runtime.tensors import BadTensor
 from tests.runtime.conftest import Server, linear_model, save
+from tests.runtime.explain.test_explain import tree_model
 
 # Asked for without importing it: how it is imported is a part of what is tested.
 needs_shap = pytest.mark.skipif(find_spec("shap") is None, reason="the extra 'shap' is not installed")
@@ -165,6 +167,23 @@ def test_a_table_without_rows_and_a_model_of_texts_have_no_sampler(tmp_path: Pat
     assert checked.returncode == 1
     assert "lacks the columns c" in checked.stderr
     assert "Traceback" not in checked.stderr
+
+
+@needs_shap
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+def test_explanations_over_a_table_are_summed_up_by_trees_or_by_shap(tmp_path: Path) -> None:
+    rows = np.random.default_rng(2).normal(size=(1203, 2)).astype(np.float32)
+    path = table(tmp_path / "rows.csv", "left,right", rows)
+    trees = summary(tree_model(tmp_path / "trees.onnx"), path)
+    assert (trees.rows, trees.total > 0) == (401, True)
+    assert "exact SHAP values of trees" in trees.method
+    linear = summary(linear_model(tmp_path / "linear.onnx"), path)
+    assert "permutations" in linear.method
+    assert [name for name, _ in linear.features] == ["right", "left"]
+    assert dict(linear.features)["right"] == pytest.approx(2 * np.abs(rows[:, 1] - rows[:, 1].mean()).mean(), rel=0.4)
+    with pytest.raises(PlimsollError, match="no rows"):
+        summary(tmp_path / "linear.onnx", table(tmp_path / "none.csv", "left,right", np.zeros((0, 2))))
 
 
 def explaining(server: Server) -> list[int]:

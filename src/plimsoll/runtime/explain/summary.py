@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Mapping
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,15 +13,21 @@ import msgspec
 from msgspec import Struct
 
 from plimsoll.decoding import decodable
-from plimsoll.errors import MissingExtra, PlimsollError
+from plimsoll.errors import MissingExtra, PlimsollError, install_command
 from plimsoll.runtime.model_digests import digests_in
 
 if TYPE_CHECKING:
+    from plimsoll.runtime.model import OnnxModel
+    from plimsoll.runtime.tables.layout import InputLayout
     from plimsoll.runtime.tables.table import Table
     from plimsoll.runtime.tensors import Array
 
 MOST_ROWS = 500
 """Rows that are explained, evenly spread over the table."""
+SAMPLED_ROWS = 50
+"""Rows that are explained by shap, which takes longer."""
+SAMPLED_EVALUATIONS = 3000
+SAMPLED_SECONDS = 120.0
 MOST_FEATURES = 30
 CHUNK = 5_000
 
@@ -53,41 +60,61 @@ def main() -> None:
 
 
 def summary(path: Path, table: Path, digests: Mapping[str, str] | None = None) -> Summary:
-    """Explain rows of a table by the trees of a model. Raises PlimsollError with the reason when that cannot be."""
+    """Explain rows of a table by the trees of a model, or by shap. Raises PlimsollError when neither can."""
     try:
-        import numpy as np
-
-        from plimsoll.runtime.explain.outputs import CONTRIBUTIONS, explanations
         from plimsoll.runtime.model import OnnxModel
         from plimsoll.runtime.tables.layout import input_layout
         from plimsoll.runtime.tables.table import Table
-        from plimsoll.runtime.tensors import BadTensor
     except ImportError:
         raise MissingExtra("serve", "summing up explanations") from None
     model, read = OnnxModel(path, "model", files=digests), Table(table)
     layout = input_layout(read, model.spec)
-    every = max(1, -(-_count(read) // MOST_ROWS))
-    sums, rows, outputs = np.zeros(0), 0, 1
-    for chunk in read.chunks(CHUNK, layout.names):
-        tensors = {name: tensor[::every][: MOST_ROWS - rows] for name, tensor in layout.tensors(chunk).items()}
-        try:
-            values = explanations(path, tensors)[CONTRIBUTIONS]
-        except BadTensor as error:
-            raise PlimsollError(str(error), where=str(path.name)) from error
-        outputs = values.shape[1]
-        absolute = np.abs(values.astype(np.float64)).mean(axis=1).sum(axis=0)
-        sums = absolute if not rows else sums + absolute
-        rows += len(values)
-        if rows >= MOST_ROWS:
-            break
-    if not rows:
+    tensors = _rows(read, layout)
+    if not tensors:
         raise PlimsollError("the table has no rows", where=str(table))
-    names = model.spec.features if len(model.spec.features) == len(sums) else _columns(layout.columns, len(sums))
-    return _ordered(sums / rows, names, rows, outputs)
+    values, method = _values(model, table, tensors)
+    means = abs(values.astype("float64")).mean(axis=(0, 1))
+    names = model.spec.features if len(model.spec.features) == len(means) else _columns(layout.columns, len(means))
+    return _ordered(means, names, len(values), f"{method}{_of(values.shape[1])}")
 
 
-def _count(table: Table) -> int:
-    return sum(chunk.rows for chunk in table.chunks(CHUNK, ()))
+def _rows(table: Table, layout: InputLayout) -> dict[str, Array]:
+    """Some rows of a table as the inputs of a model, evenly spread; nothing of a table without rows."""
+    import numpy as np
+
+    every = max(1, -(-sum(chunk.rows for chunk in table.chunks(CHUNK, ())) // MOST_ROWS))
+    found: dict[str, list[Array]] = {}
+    for chunk in table.chunks(CHUNK, layout.names):
+        for name, tensor in layout.tensors(chunk).items():
+            found.setdefault(name, []).append(tensor[-chunk.first % every :: every])
+    return {name: np.concatenate(parts) for name, parts in found.items()}
+
+
+def _values(model: OnnxModel, table: Path, tensors: Mapping[str, Array]) -> tuple[Array, str]:
+    """Contributions [rows, outputs, features], and how they were computed. Raises PlimsollError."""
+    from plimsoll.runtime.explain.matrices import as_matrix
+    from plimsoll.runtime.explain.outputs import CONTRIBUTIONS, explanations
+    from plimsoll.runtime.explain.sampled import Budget
+    from plimsoll.runtime.explain.shap_process import sampler_of
+    from plimsoll.runtime.tensors import BadTensor
+
+    try:
+        return explanations(model.path, tensors)[CONTRIBUTIONS], "exact SHAP values of trees, in the margin's unit"
+    except BadTensor as no_trees:
+        if find_spec("shap") is None:
+            hint = f"other models are explained by shap: {install_command(('shap',))}"
+            raise PlimsollError(str(no_trees), where=model.path.name, hint=hint) from no_trees
+    budget = Budget(evaluations=SAMPLED_EVALUATIONS, seconds=SAMPLED_SECONDS)
+    sampler = sampler_of(model.path, table, budget, digests=model.files)
+    try:
+        values, _ = sampler.explain(as_matrix(model.spec, tensors)[:: max(1, MOST_ROWS // SAMPLED_ROWS)])
+    except BadTensor as error:
+        raise PlimsollError(str(error), where=model.path.name) from error
+    return values, "SHAP values by permutations, in the output's unit"
+
+
+def _of(outputs: int) -> str:
+    return f", mean of {outputs} outputs" if outputs > 1 else ""
 
 
 def _columns(columns: Mapping[str, tuple[str, ...]], width: int) -> tuple[str, ...]:
@@ -96,12 +123,11 @@ def _columns(columns: Mapping[str, tuple[str, ...]], width: int) -> tuple[str, .
     return names if len(names) == width else tuple(f"feature {place}" for place in range(width))
 
 
-def _ordered(means: Array, names: tuple[str, ...], rows: int, outputs: int) -> Summary:
+def _ordered(means: Array, names: tuple[str, ...], rows: int, method: str) -> Summary:
     found = sorted(zip(names, map(float, means), strict=True), key=lambda pair: (-pair[1], pair[0]))
-    of = f", mean of {outputs} outputs" if outputs > 1 else ""
     return Summary(
         rows=rows,
-        method=f"exact SHAP values of trees, in the margin's unit{of}",
+        method=method,
         features=tuple(found[:MOST_FEATURES]),
         total=float(means.sum()),
         more=max(0, len(found) - MOST_FEATURES),
