@@ -69,6 +69,15 @@ def test_mounts_come_from_above_to_below() -> None:
     assert "--unshare-net" not in arguments(strict(network=True))
 
 
+def test_all_files_of_the_machine_are_neither_its_processes_nor_its_devices() -> None:
+    words = arguments(strict(reads=("/",)))
+    assert words.index("--ro-bind-try") < words.index("--proc") < words.index("--dev")
+    assert words[words.index("--ro-bind-try") + 1] == "/"
+    assert [words[i + 1] for i, word in enumerate(words) if word == "--ro-bind-try"].count("/") == 1
+    assert "/usr" not in words
+    assert strict(reads=("/",)).hides("/home/ann/.ssh/id_rsa")
+
+
 def test_the_usual_view_keeps_the_machine_and_what_root_needs_for_its_files() -> None:
     words = arguments(usual())
     assert words[words.index("--bind") : words.index("--bind") + 3] == ["--bind", "/", "/"]

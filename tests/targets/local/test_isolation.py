@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import sys
 import threading
@@ -182,10 +183,29 @@ def test_what_the_file_lets_in_is_let_in(apart: Apart, target: LocalSession, tmp
     assert not (data / "new").exists()
 
 
-def test_a_path_that_is_let_in_and_is_not_there_is_named(apart: Apart) -> None:
-    end = apart("true", reads=("no/such/file",))
-    assert "isolation lets in no/such/file, which does not exist" in end.fact["reason"]
+@pytest.mark.parametrize("path", ["no/such/file", "~nobody-at-all/x"])
+def test_a_path_that_is_let_in_and_is_not_there_is_named(apart: Apart, path: str) -> None:
+    end = apart("true", reads=(path,))
+    assert f"isolation lets in {path}, which does not exist" in end.fact["reason"]
     assert end.fact["lasting"] is True
+
+
+def test_a_home_directory_that_is_not_there_keeps_nothing_from_running(
+    apart: Apart, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path / "nowhere"))
+    assert apart("true").fact["outcome"] == "done"
+
+
+def test_a_step_that_may_read_everything_sees_neither_keys_nor_other_processes(
+    apart: Apart, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    (tmp_path / "home" / ".ssh").mkdir(parents=True)
+    (tmp_path / "home" / ".ssh" / "id_rsa").write_text("x")
+    command = f"! cat $HOME/.ssh/id_rsa && test -e /var && test ! -e /proc/{os.getpid()}/maps"
+    end = apart(command, reads=("/",))
+    assert end.fact["outcome"] == "done", end.fact["reason"]
 
 
 @pytest.mark.parametrize("level", [*LEVELS, "none"])

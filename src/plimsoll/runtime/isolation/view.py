@@ -109,6 +109,9 @@ def _alone(view: View) -> Iterator[str]:
     if not view.network:
         # The machine's name would lead to an address that is not there.
         yield from ("--unshare-net", "--unshare-uts", "--hostname", "localhost")
+    if "/" in view.paths:
+        # All of the machine's files, but neither its processes nor its devices: those come over it.
+        yield from _mount("/", view)
     yield from (*_PROCESSES, "--dev", "/dev")
     for device in view.devices:
         yield from ("--dev-bind-try", device, device)
@@ -119,17 +122,30 @@ def _alone(view: View) -> Iterator[str]:
 
 def _mounts(view: View) -> Iterator[str]:
     """The paths, those above before those below."""
-    for path, sight in sorted(view.paths.items(), key=lambda item: (len(Path(item[0]).parts), item[0])):
-        if sight is Sight.READ:
-            yield from ("--ro-bind-try", path, path)
-        elif sight is Sight.WRITE:
-            yield from ("--bind", path, path)
-        elif sight is Sight.HIDDEN_FILE:
-            yield from ("--ro-bind", "/dev/null", path)
-        elif sight is Sight.EMPTY:
-            mode = "1777" if path in PRIVATE else "0700"
-            yield from ("--size", str(view.room), "--perms", mode, "--tmpfs", path)
-        else:
-            # What is seen below it has to be reached, and nothing beside that listed.
-            below = any(Path(path) in Path(other).parents for other in view.paths)
-            yield from ("--size", "65536", "--perms", "0111" if below else "0000", "--tmpfs", path)
+    for path in sorted(view.paths, key=lambda each: (len(Path(each).parts), each)):
+        if path != "/" and not _is_seen_already(path, view):
+            yield from _mount(path, view)
+
+
+def _is_seen_already(path: str, view: View) -> bool:
+    """Whether a path to read is part of another one: nothing can be mounted upon a link, such as /etc/localtime."""
+    above = next((view.paths[str(each)] for each in Path(path).parents if str(each) in view.paths), None)
+    return view.paths[path] is Sight.READ and above is Sight.READ
+
+
+def _mount(path: str, view: View) -> Iterator[str]:
+    """One path as it is seen."""
+    sight = view.paths[path]
+    if sight is Sight.READ:
+        yield from ("--ro-bind-try", path, path)
+    elif sight is Sight.WRITE:
+        yield from ("--bind", path, path)
+    elif sight is Sight.HIDDEN_FILE:
+        yield from ("--ro-bind", "/dev/null", path)
+    elif sight is Sight.EMPTY:
+        mode = "1777" if path in PRIVATE else "0700"
+        yield from ("--size", str(view.room), "--perms", mode, "--tmpfs", path)
+    else:
+        # What is seen below it has to be reached, and nothing beside that listed.
+        below = any(Path(path) in Path(other).parents for other in view.paths)
+        yield from ("--size", "65536", "--perms", "0111" if below else "0000", "--tmpfs", path)

@@ -65,6 +65,9 @@ def view_of(seen: Seen, asked: Isolation) -> View:
     own_home = str(found) if found is not None and found.is_absolute() and found != Path("/") else "/root"
     read = [path for path in (seen.directory, *_toolchain(seen.search), *seen.inputs, *reads) if os.path.lexists(path)]
     written = [path for path in (*seen.own, *writes) if os.path.lexists(path)]
+    if not _is_directory(own_home) and any(Path(own_home).is_relative_to(each) for each in read):
+        # Nothing can be laid over what is not there, where the rest cannot be written.
+        own_home = "/root"
     paths = strict_paths(SYSTEM, own_home, _resolved(read), _resolved(written), hidden)
     view = View(whole=False, paths=paths, directory=str(seen.directory))
     for path in map(str, read):
@@ -87,18 +90,32 @@ def path_problems(plan: Plan, directory: Path) -> Iterator[Shortfall]:
         asked = step.isolation
         for word, paths in (("reads", asked.reads), ("writes", asked.writes)) if asked is not None else ():
             for path in paths:
-                if not _place(path, directory).exists():
+                if not _is_there(_place(path, directory)):
                     message = f"isolation of {step.name} lets in {path}, which does not exist"
                     yield Shortfall(step=step.name, setting=("isolation", word), message=message, remedy=_MISSING)
 
 
 def _place(path: str, directory: Path) -> Path:
-    return Path(os.path.normpath(directory / Path(path).expanduser()))
+    try:
+        named = Path(path).expanduser()
+    except RuntimeError:
+        # The home directory of a user who is not known.
+        named = Path(path)
+    return Path(os.path.normpath(directory / named))
+
+
+def _is_there(path: Path | str) -> bool:
+    """Also where a directory above may not be read: it is not there for the step then, and no error."""
+    return os.access(path, os.F_OK)
+
+
+def _is_directory(path: str) -> bool:
+    return os.path.isdir(path)  # noqa: PTH112 - Path raises an error where a directory above may not be read
 
 
 def _named(path: str, directory: Path) -> Path:
     found = _place(path, directory)
-    if not found.exists():
+    if not _is_there(found):
         message = f"isolation lets in {path}, which does not exist"
         raise TargetError(message, where=str(found), hint=_MISSING, lasting=True)
     return found
@@ -117,7 +134,7 @@ def _hidden(state: StateDirectory, *, strict: bool) -> Iterator[tuple[str, Sight
         paths += [state.audit_keys, state.root / "keeper", *state.services.glob("*.token")]
     for path in paths:
         real = os.path.realpath(path)
-        if Path(real).is_dir():
+        if _is_directory(real):
             yield real, Sight.HIDDEN
         elif os.path.lexists(real):
             yield real, Sight.HIDDEN_FILE
@@ -126,7 +143,7 @@ def _hidden(state: StateDirectory, *, strict: bool) -> Iterator[tuple[str, Sight
 def _resolved(paths: Iterable[Path]) -> list[str]:
     """Where paths lead. What links in them lead to is not followed: a step may have made them."""
     found = dict.fromkeys(map(os.path.realpath, paths))
-    return [path for path in found if Path(path).exists()]
+    return [path for path in found if _is_there(path)]
 
 
 def _toolchain(search: str) -> Iterator[Path]:
