@@ -73,8 +73,8 @@ def test_a_part_that_names_no_target_of_the_file_is_told_the_nearest(tmp_path: P
 @pytest.mark.parametrize(
     ("targets", "message"),
     [
-        ("cloud: {}", "says neither `context` nor `local`"),
-        ("cloud: {local: false}", "says neither `context` nor `local`"),
+        ("cloud: {}", "says neither `context`, `local` nor `devices`"),
+        ("cloud: {local: false}", "says neither `context`, `local` nor `devices`"),
         ("cloud: {context: eks, local: true}", "is both a context and this machine"),
         ("local: {context: eks}", "is this machine already"),
         ("cloud: {context: local}", "would be taken for this machine"),

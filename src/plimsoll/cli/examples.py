@@ -38,7 +38,7 @@ EXAMPLES: Mapping[str, str] = MappingProxyType(
         "policy": "plimsoll policy check triage@2",
         "check": "plimsoll check --target production --output evidence",
         "verify": "plimsoll verify evidence",
-        "tenant": "plimsoll tenant create team-a --target production --cpu 32 --memory 128Gi",
+        "tenant": "plimsoll tenant create team-a --target production --cpu 32",
         "submit": "plimsoll submit --bundle evidence --output v1.37/platform",
         "lint": "plimsoll lint PRODUCT.yaml",
         "schema": "plimsoll schema > plimsoll.schema.json",

@@ -66,6 +66,7 @@ def verify_log(keys: KeyRing) -> VerifiedLog:
     return VerifiedLog(read=read, head=head, findings=tuple(findings), pending=pending, envelope=envelope)
 
 
+@decodable
 class _Envelope(Struct, frozen=True):
     envelope: msgspec.Raw
 

@@ -84,6 +84,7 @@ class _Signature(Struct, frozen=True):
     keyid: str = ""
 
 
+@decodable
 class _Envelope(Struct, frozen=True, rename="camel"):
     payload: str
     payload_type: str

@@ -250,4 +250,5 @@ def test_a_service_explains_a_model_of_no_trees_in_a_process_beside_it_that_may_
         wait_for(lambda: not Path(f"/proc/{process}").exists())
     finally:
         server.process.kill()
-        server.process.wait()
+        server.process.communicate()
+        server.client.close()

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import msgspec
 
-from plimsoll.decoding import UNREADABLE
+from plimsoll.decoding import UNREADABLE, decodable
 from plimsoll.policy.rego.engine import SECONDS, Answer, NotRego, Query
 from plimsoll.policy.rego.files import RuleFile
 from plimsoll.policy.rego.process import Ended, run_limited
@@ -41,6 +41,7 @@ class _Result(msgspec.Struct, frozen=True):
     expressions: tuple[_Expression, ...] = ()
 
 
+@decodable
 class _Evaluated(msgspec.Struct, frozen=True):
     result: tuple[_Result, ...] = ()
     errors: tuple[_Error, ...] = ()

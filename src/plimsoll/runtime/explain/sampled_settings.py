@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from msgspec import Struct
 
+from plimsoll.decoding import decodable
 
+
+@decodable
 class SampledSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The background's table, the output that is explained, and the budget of a request."""
 
