@@ -10,10 +10,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import msgspec
-from msgspec import Struct
 
-from plimsoll.decoding import decodable
 from plimsoll.errors import MissingExtra, PlimsollError, install_command
+from plimsoll.runtime.explain.summed import Summary
 from plimsoll.runtime.model_digests import digests_in
 
 if TYPE_CHECKING:
@@ -30,17 +29,6 @@ SAMPLED_EVALUATIONS = 3000
 SAMPLED_SECONDS = 120.0
 MOST_FEATURES = 30
 CHUNK = 5_000
-
-
-@decodable
-class Summary(Struct, frozen=True, kw_only=True):
-    """The mean absolute contribution of each feature, largest first; `more` features were left out."""
-
-    rows: int
-    method: str
-    features: tuple[tuple[str, float], ...]
-    total: float
-    more: int = 0
 
 
 def main() -> None:
