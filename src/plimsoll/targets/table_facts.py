@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime, timedelta
+from importlib import import_module
 from pathlib import Path
 from typing import TypeVar
 
@@ -87,8 +88,8 @@ def _csv(path: Path, column: str, check: Callable[[], None]) -> _Found:
 def _parquet(path: Path, column: str) -> _Found:
     """Raises OSError, PlimsollError."""
     try:
-        import pyarrow
-        from pyarrow import parquet
+        # By name, and only for a table of Parquet: nothing else of a run brings it into this process.
+        pyarrow, parquet = import_module("pyarrow"), import_module("pyarrow.parquet")
     except ImportError:
         raise PlimsollError("tables of Parquet need plimsoll[parquet]") from None
     try:

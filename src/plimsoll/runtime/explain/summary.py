@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from plimsoll.errors import MissingExtra, PlimsollError, install_command
-from plimsoll.runtime.explain.summary_file import Summary
+from plimsoll.runtime.explain.summed import Summary
 from plimsoll.runtime.model_digests import digests_in
 
 if TYPE_CHECKING:

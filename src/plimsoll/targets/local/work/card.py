@@ -15,7 +15,7 @@ from plimsoll.kinds.card import CardPlan
 from plimsoll.kinds.model import Register
 from plimsoll.registry.models import ModelRegistry
 from plimsoll.registry.versions import ModelVersion
-from plimsoll.runtime.explain.summary_file import Summary
+from plimsoll.runtime.explain.summed import Summary
 from plimsoll.runtime.model_digests import digest_options
 from plimsoll.state.directory import StateDirectory
 from plimsoll.supply.held_out import judged

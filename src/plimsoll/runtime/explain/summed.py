@@ -1,4 +1,4 @@
-"""What a summary of explanations is written as: for whoever reads it without the libraries that made it."""
+"""What the explanations of many rows come to."""
 
 from __future__ import annotations
 
