@@ -55,6 +55,13 @@ MOVES = Evidence(what="who moved which service to which version, and why", shown
 QUARANTINE = Evidence(what="versions taken out of service, with signed evidence", shown="plimsoll quarantine SERVICE")
 ROLLBACK = Evidence(what="services led back to the version of before", shown="plimsoll rollback SERVICE")
 CLUSTER = Evidence(what="a signed bundle of what a cluster was shown to hold", shown="plimsoll verify BUNDLE")
+CARDS = Evidence(
+    what="a signed card of each version: purpose, data, figures, limits", shown="plimsoll models NAME --card"
+)
+ERASURE = Evidence(what="signed certificates of what was erased where", shown="plimsoll erase --verify CERTIFICATE")
+ACCESS = Evidence(what="all that is kept of a person, as JSON and CSV", shown="plimsoll export --subject ID")
+RETENTION = Evidence(what="what has expired by the file's retention", shown="plimsoll erase --expired --dry-run")
+APART = Evidence(what="steps in sandboxes, and what each was let have", shown="plimsoll plan")
 ADMISSION = Evidence(
     what="the same rules at the admission of a cluster", shown="plimsoll policy render --namespace NAMESPACE"
 )
@@ -145,13 +152,13 @@ ISO = Framework(
         Clause(number="A.6.2.4", about="verification and validation", evidence=(MODELS, REPORT)),
         Clause(number="A.6.2.5", about="deployment", evidence=(POLICIES, MOVES)),
         Clause(number="A.6.2.6", about="operation and monitoring", evidence=(DRIFT, AUDIT, QUARANTINE)),
-        Clause(number="A.6.2.7", about="technical documentation", evidence=(REPORT, BILLS), gap="intended use"),
+        Clause(number="A.6.2.7", about="technical documentation", evidence=(REPORT, CARDS, BILLS)),
         Clause(number="A.6.2.8", about="event logs are recorded", evidence=(AUDIT, JOURNAL)),
         Clause(number="A.7.2", about="data for development is managed", evidence=(DATA, FILE)),
         Clause(number="A.7.4", about="quality of data"),
         Clause(number="A.7.5", about="provenance of data", evidence=(DATA, PROVENANCE), gap="before your own sources"),
         Clause(number="A.7.6", about="preparation of data", evidence=(FILE, PROVENANCE)),
-        Clause(number="A.8.2", about="documentation for users", evidence=(REPORT,), gap="words for your users"),
+        Clause(number="A.8.2", about="documentation for users", evidence=(REPORT, CARDS), gap="words for your users"),
         Clause(number="A.8.4", about="communication of incidents", gap=_YOURS),
         Clause(number="A.10.3", about="suppliers", evidence=(BROUGHT, BILLS, SCANS), gap="contracts"),
     ),
@@ -163,8 +170,8 @@ AI_ACT = Framework(
         Clause(
             number="Art. 11",
             about="technical documentation (annex IV)",
-            evidence=(REPORT, BILLS, PROVENANCE, FILE),
-            gap="general description, intended purpose, human oversight, declaration of conformity",
+            evidence=(REPORT, CARDS, BILLS, PROVENANCE, FILE),
+            gap="general description, human oversight, declaration of conformity",
         ),
         Clause(
             number="Art. 12(1)", about="events are logged automatically over the lifetime", evidence=(AUDIT, JOURNAL)
@@ -211,12 +218,34 @@ GDPR = Framework(
     title="Regulation (EU) 2016/679",
     clauses=(
         Clause(
+            number="Art. 5(1)(b)",
+            about="purpose limitation",
+            evidence=(FILE,),
+            gap="whether a use is within the purpose that the file says",
+        ),
+        Clause(
+            number="Art. 5(1)(e)",
+            about="storage limitation",
+            evidence=(RETENTION,),
+            gap="copies that you made elsewhere, and backups",
+        ),
+        Clause(
             number="Art. 5(1)(f)", about="integrity and confidentiality", evidence=(MODELS, CALLERS, AUDIT, ADMISSION)
         ),
         Clause(number="Art. 5(2)", about="accountability", evidence=(JOURNAL, POLICIES, AUDIT), gap="purposes"),
         Clause(number="Art. 6", about="lawfulness of processing", gap=_YOURS),
-        Clause(number="Art. 15", about="a person's right of access", gap="finding one person's data is yours"),
-        Clause(number="Art. 17", about="a person's right to erasure", gap="finding and erasing it is yours"),
+        Clause(
+            number="Art. 15",
+            about="a person's right of access",
+            evidence=(ACCESS,),
+            gap="who the person is; copies elsewhere and backups",
+        ),
+        Clause(
+            number="Art. 17",
+            about="a person's right to erasure",
+            evidence=(ERASURE,),
+            gap="whether it has to be; copies elsewhere and backups",
+        ),
         Clause(
             number="Art. 22",
             about="automated decisions about a person",
@@ -233,7 +262,7 @@ GDPR = Framework(
         Clause(
             number="Art. 32",
             about="security of processing",
-            evidence=(CALLERS, AUDIT, SCANS, CLUSTER),
+            evidence=(CALLERS, AUDIT, SCANS, APART, CLUSTER),
             gap="encryption of data at rest",
         ),
         Clause(
