@@ -41,7 +41,10 @@ READ_ONLY = frozenset({f"{DRA}/DeviceClass"})
 """Of these, those of which nothing is made."""
 RACKS = ("topology.kubernetes.io/rack", "plimsoll.dev/rack", "topology-rack", "cloud.provider.com/topology-rack")
 """Labels by which platforms say where in a rack a node stands; there is no standard one."""
-ACCELERATORS = ("nvidia.com/gpu", "amd.com/gpu", "gpu.intel.com/i915", "habana.ai/gaudi", "google.com/tpu")
+ACCELERATORS = (
+    *("nvidia.com/gpu", "amd.com/gpu", "gpu.intel.com/i915", "habana.ai/gaudi"),
+    *("google.com/tpu", "aws.amazon.com/neuron"),
+)
 
 
 class Node(Struct, frozen=True, kw_only=True):

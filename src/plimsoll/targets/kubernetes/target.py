@@ -18,6 +18,7 @@ from plimsoll.kubernetes.api import Api, Manifest, RightsAdvice
 from plimsoll.kubernetes.cluster import Cluster, RegistryPlace
 from plimsoll.kubernetes.discovery import PUBLISHED, look
 from plimsoll.kubernetes.kubeconfig import namespace_of
+from plimsoll.kubernetes.platforms import platform_note
 from plimsoll.planning.capacity import Shortfall
 from plimsoll.planning.facts import Machine, TargetFacts
 from plimsoll.planning.steps import AnyStep, Plan
@@ -181,13 +182,18 @@ class KubernetesTarget:
             memory=sum(each.memory for each in machines) if machines else 2**62,
             accelerators=2**31 if "nodes" in cluster.unseen else sum(each.accelerators for each in machines),
             machines=machines,
-            providers={need: f"{each.provider}: {each.why}" for need, each in chosen.items()} | self._architectures(),
+            providers={need: f"{each.provider}: {each.why}" for need, each in chosen.items()} | self._nodes(),
             versions={"plimsoll": __version__, "onnxruntime": installed_version("onnxruntime")},
             lacks=lacks(never_zero(cluster, chosen["serving"].provider)),
             missing_extras=missing_extras(),
             isolation=isolation_facts(cluster),
             verbs=frozenset(work.verb for work in EXECUTORS),
         )
+
+    def _nodes(self) -> dict[str, str]:
+        """What a plan says of the nodes: whose they are, and what images are made for."""
+        note = platform_note(self.cluster)
+        return self._architectures() | ({"platform": note} if note else {})
 
     def _architectures(self) -> dict[str, str]:
         """What images are made for, where nodes differ from each other or from this machine."""
