@@ -12,13 +12,11 @@ from msgspec.structs import replace
 from plimsoll import __version__
 from plimsoll.application.loading import ApplicationFile
 from plimsoll.errors import FileError, TargetError
-from plimsoll.images.base import own_architecture
 from plimsoll.kubernetes.access import Access
 from plimsoll.kubernetes.api import Api, Manifest, RightsAdvice
 from plimsoll.kubernetes.cluster import Cluster, RegistryPlace
 from plimsoll.kubernetes.discovery import PUBLISHED, look
 from plimsoll.kubernetes.kubeconfig import namespace_of
-from plimsoll.kubernetes.platforms import platform_note
 from plimsoll.planning.capacity import Shortfall
 from plimsoll.planning.facts import Machine, TargetFacts
 from plimsoll.planning.steps import AnyStep, Plan
@@ -58,6 +56,7 @@ from plimsoll.targets.kubernetes.images import Images
 from plimsoll.targets.kubernetes.lacks import lacks
 from plimsoll.targets.kubernetes.leavings import ClusterLeavings
 from plimsoll.targets.kubernetes.manifests.isolation import isolation_facts
+from plimsoll.targets.kubernetes.node_notes import node_notes
 from plimsoll.targets.kubernetes.plan_check import problems, require_namespace
 from plimsoll.targets.kubernetes.promotion_lease import PromotionLease
 from plimsoll.targets.kubernetes.providers import (
@@ -182,31 +181,14 @@ class KubernetesTarget:
             memory=sum(each.memory for each in machines) if machines else 2**62,
             accelerators=2**31 if "nodes" in cluster.unseen else sum(each.accelerators for each in machines),
             machines=machines,
-            providers={need: f"{each.provider}: {each.why}" for need, each in chosen.items()} | self._nodes(),
+            providers={need: f"{each.provider}: {each.why}" for need, each in chosen.items()}
+            | node_notes(cluster, self._images.architectures),
             versions={"plimsoll": __version__, "onnxruntime": installed_version("onnxruntime")},
             lacks=lacks(never_zero(cluster, chosen["serving"].provider)),
             missing_extras=missing_extras(),
             isolation=isolation_facts(cluster),
             verbs=frozenset(work.verb for work in EXECUTORS),
         )
-
-    def _nodes(self) -> dict[str, str]:
-        """What a plan says of the nodes: whose they are, and what images are made for."""
-        note = platform_note(self.cluster)
-        return self._architectures() | ({"platform": note} if note else {})
-
-    def _architectures(self) -> dict[str, str]:
-        """What images are made for, where nodes differ from each other or from this machine."""
-        of_nodes = self.cluster.architectures
-        if of_nodes in ((), (own_architecture(),)):
-            return {}
-        try:
-            found = self._images.architectures()
-        except TargetError as error:
-            return {"images": f"for {' or '.join(of_nodes)}, as nodes are: {error.message}"}
-        left = [each for each in of_nodes if each not in found]
-        why = f"; the base image is not for {', '.join(left)}, whose nodes are left out" if left else ", as nodes are"
-        return {"images": f"for {' and '.join(found)}{why}"}
 
     def _curve(self, session: Session, step: AnyStep, series: str) -> Sequence[tuple[float, float]]:
         from plimsoll.targets.kubernetes.curves import read_series
