@@ -98,7 +98,7 @@ class Rights:
 
         until(lambda: asked("get").body["status"]["allowed"])
         assert not asked("delete").body["status"]["allowed"]
-        assert asked("get", "default").code == 400
+        assert asked("get", "default").code == 422
         assert asked("get", **SOMEBODY).code == 403
 
     def test_rights_in_a_namespace_are_rights_on_it(self, api: Api, namespace: str) -> None:
@@ -237,15 +237,13 @@ class Rights:
             {"apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest", "spec": {"expirationSeconds": 600}},
         )
         acting = api.with_token(made.body["status"]["token"])
-        for headers, what in (
-            (
-                {"Impersonate-User": f"system:serviceaccount:{namespace}:other"},
-                'impersonate resource "serviceaccounts"',
-            ),
-            ({"Impersonate-User": "ada", "Impersonate-Group": "system:masters"}, 'impersonate resource "'),
+        for headers in (
+            {"Impersonate-User": f"system:serviceaccount:{namespace}:other"},
+            {"Impersonate-User": "ada", "Impersonate-Group": "system:masters"},
         ):
+            # Which right is missing is said in other words from 1.37 on: `impersonate-on:user-info:list`.
             refused = ask(acting, "GET", f"/api/v1/namespaces/{namespace}/pods", headers=headers)
-            assert (refused.code, what in refused.body["message"]) == (403, True), refused
+            assert (refused.code, "cannot impersonate" in refused.body["message"]) == (403, True), refused
         acting.close()
 
     def test_the_server_s_own_pages_are_not_for_everybody(self, api: Api) -> None:

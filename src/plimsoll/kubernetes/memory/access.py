@@ -135,11 +135,11 @@ def of_token(users: Mapping[str, User], review: Manifest) -> Manifest:
 
 
 def of_subject(access: Access, review: Manifest, namespace: str = "") -> Manifest:
-    """A SubjectAccessReview, or a local one of a namespace, with its answer. Raises StatusError (400)."""
+    """A SubjectAccessReview, or a local one of a namespace, with its answer. Raises StatusError (422)."""
     spec = review.get("spec") or {}
     attributes = spec.get("resourceAttributes") or {}
     if namespace and attributes.get("namespace") != namespace:
-        raise StatusError(400, "BadRequest", "spec.resourceAttributes.namespace must match that of the request")
+        raise StatusError(422, "Invalid", "spec.resourceAttributes.namespace must match metadata.namespace")
     return reviewed(access, User(name=spec.get("user", ""), groups=tuple(spec.get("groups") or ())), review)
 
 
