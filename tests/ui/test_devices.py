@@ -22,7 +22,7 @@ def device(name: str, heard: float | None = 5, **report: Any) -> Device:
     told = DeviceReport(
         device=name,
         number=1,
-        at=NOW,
+        at=datetime.now(UTC),
         counter=1,
         release=2,
         services=(ServiceReport(name="m", model="m@2", up=report.pop("up", True), requests=3, readings=4),),
@@ -38,7 +38,7 @@ def device(name: str, heard: float | None = 5, **report: Any) -> Device:
         key={},
         enrolled=NOW,
         report=told if heard is not None else None,
-        heard=NOW - timedelta(seconds=heard) if heard is not None else None,
+        heard=datetime.now(UTC) - timedelta(seconds=heard) if heard is not None else None,
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import select
 import subprocess
@@ -97,7 +98,9 @@ class _ParserProcess:
         process.wait()
         for pipe in (process.stdin, process.stdout):
             if pipe is not None:
-                pipe.close()
+                # What a parser that died has not read is still to be written.
+                with contextlib.suppress(OSError):
+                    pipe.close()
 
 
 def _line(process: subprocess.Popen[bytes], deadline: float) -> bytes | None:
