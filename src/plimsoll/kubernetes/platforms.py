@@ -30,12 +30,7 @@ class Platform(Struct, frozen=True, kw_only=True):
             return True
         return any(label.startswith(self.labels) for node in cluster.nodes for label in node.labels if self.labels)
 
-    def may_go(self, node: Node) -> bool:
-        """Whether the node may be taken away within minutes."""
-        return any(node.labels.get(label, "").lower() == value for label, value in (*self.spot, *_KARPENTER))
 
-
-_KARPENTER = (("karpenter.sh/capacity-type", "spot"),)
 PLATFORMS = (
     Platform(
         name="eks",
@@ -64,13 +59,15 @@ PLATFORMS = (
     Platform(name="kind", title="kind", labels=("io.x-k8s.kind/",)),
 )
 """The first that fits is named."""
+_SPOT = (*(each for platform in PLATFORMS for each in platform.spot), ("karpenter.sh/capacity-type", "spot"))
+"""Karpenter is on several platforms, and on others."""
 _EDGE = "node-role.kubernetes.io/edge"
 
 
 def platform_note(cluster: Cluster) -> str:
     """What a plan says: the platform, nodes that may go, and nodes of KubeEdge; empty where nothing is known."""
     found = next((each for each in PLATFORMS if each.is_of(cluster)), None)
-    going = [node for node in cluster.nodes if (found or PLATFORMS[0]).may_go(node)]
+    going = [node for node in cluster.nodes if _may_go(node)]
     edge = [node for node in cluster.nodes if _EDGE in node.labels and "kubeedge" in node.kubelet]
     notes = [f"{found.name}: {found.title}"] if found else []
     if going:
@@ -78,3 +75,8 @@ def platform_note(cluster: Cluster) -> str:
     if edge:
         notes.append(f"{len(edge)} of {len(cluster.nodes)} nodes are KubeEdge's, which pods may lose their link to")
     return "; ".join(notes)
+
+
+def _may_go(node: Node) -> bool:
+    """Whether the node may be taken away within minutes."""
+    return any(node.labels.get(label, "").lower() == value for label, value in _SPOT)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -55,9 +55,9 @@ def copy_without(path: Path, copy: Path, columns: Collection[str], matches: Matc
     return removed
 
 
-def _batches(  # type: ignore[no-untyped-def]  # pyarrow has no types
+def _batches(
     path: Path, columns: Collection[str], matches: Matches, in_texts: Callable[[str], bool]
-):
+) -> Iterator[tuple[Any, list[bool]]]:  # Any: pyarrow has no types
     arrow, parquet = _pyarrow(path)
     try:
         with parquet.ParquetFile(path) as file:
