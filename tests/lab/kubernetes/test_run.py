@@ -79,10 +79,12 @@ def test_a_killed_pod_and_a_killed_plimsoll_end_in_a_finished_run_from_the_last_
 ) -> None:
     up(*ADDONS)
     application.change("range(done, 2)", "range(done, 24)", "train.py")
+    # Checkpoints are uploaded once nothing has changed for a second.
+    application.change("time.sleep(0.5)", "time.sleep(2.5)", "train.py")
     running = application.start("run", "--target", "lab")
-    until(lambda: _steps(application) >= 4, limit=90, what="four steps of training")
+    until(lambda: _steps(application) >= 6, limit=90, what="six steps of training")
     kubectl("delete", application.pods("train.toy")[0], f"-n{application.name}", "--grace-period=0", "--force")
-    until(lambda: _steps(application) >= 7, limit=90, what="three more steps")
+    until(lambda: _steps(application) >= 9, limit=90, what="three more steps")
     running.send_signal(signal.SIGKILL)
     running.communicate()
     training = application.pods("train.toy")
@@ -95,9 +97,9 @@ def test_a_killed_pod_and_a_killed_plimsoll_end_in_a_finished_run_from_the_last_
 
 
 def _steps(application: Application) -> int:
-    """The number of training steps in the log in the run's directory."""
+    """The number of steps of worker 0 in the logs in the run's directory."""
     logs = application.directory.glob(".plimsoll/targets/lab/runs/*/logs/train/toy/*-0*.log")
-    return len({line for log in logs for line in log.read_text().splitlines() if ": step " in line})
+    return len({line for log in logs for line in log.read_text().splitlines() if "worker 0: step " in line})
 
 
 @pytest.mark.series

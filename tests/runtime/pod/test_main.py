@@ -39,6 +39,15 @@ time.sleep(float(sys.argv[2]))
 (output / "whole").write_text("2")
 """
 
+BUSY = """
+import os, pathlib, time
+kept = pathlib.Path(os.environ["PLIMSOLL_CHECKPOINT"])
+for step in range(90):
+    time.sleep(0.4)
+    (kept / ".last").write_text(str(step))
+    (kept / ".last").rename(kept / "last")
+"""
+
 
 def started(registry: Reference, directory: Path, key: str, seconds: float) -> subprocess.Popen[bytes]:
     """A pod's process whose command has written half of its output, and writes the rest after some seconds."""
@@ -151,3 +160,31 @@ def test_a_command_that_succeeds_after_a_signal_pushes_a_checkpoint_and_no_resul
     with Repository(registry.below("app", "checkpoints")) as repository:
         assert artifacts.pull(repository, "half", tmp_path / "kept")
     assert (tmp_path / "kept" / "step").read_text() == "1"
+
+
+@pytest.mark.slow
+def test_the_checkpoints_of_a_training_that_writes_all_the_time_outlive_its_pod(
+    registry: Reference, tmp_path: Path
+) -> None:
+    script = tmp_path / "busy.py"
+    script.write_text(BUSY)
+    task = PodTask(
+        action="train",
+        step="run/busy",
+        key="busy",
+        command=f"{sys.executable} {script}",
+        result=f"{registry.below('app', 'results').name}:busy",
+        checkpoint=f"{registry.below('app', 'checkpoints').name}:busy",
+    )
+    running = subprocess.Popen(
+        [sys.executable, "-c", POD, str(tmp_path / "work")], env={**os.environ, TASK_VARIABLE: task.encoded()}
+    )
+    found = tmp_path / "found"
+    with Repository(registry.below("app", "checkpoints")) as repository:
+        try:
+            until(lambda: bool(repository.has_manifest("busy")), limit=30)
+        finally:
+            running.kill()
+            running.wait()
+        artifacts.pull(repository, "busy", found)
+    assert int((found / "last").read_text()) > 1

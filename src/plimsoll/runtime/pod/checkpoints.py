@@ -12,6 +12,10 @@ from plimsoll.runtime import artifacts
 
 SCAN_INTERVAL = 1.0
 """Seconds between two scans. Files are uploaded once two scans agree, because scripts may write without a rename."""
+PATIENCE = 5
+"""Scans in a row that differ, after which a short calm is enough: some trainings write more often than we scan."""
+CALM = 0.1
+"""Seconds for which nothing changes between two writes of such a training."""
 DirectorySnapshot = tuple[tuple[str, int, int], ...]
 Log = Callable[[str], None]
 
@@ -53,12 +57,19 @@ class CheckpointUploader:
         self._upload(self._snapshot())
 
     def _watch(self) -> None:
-        seen = self._snapshot()
+        seen, differed = self._snapshot(), 0
         while not self._stopping.wait(SCAN_INTERVAL):
             now = self._snapshot()
-            if now == seen:
+            if now != seen:
+                differed += 1
+            if now == seen or (differed > PATIENCE and self._is_calm(now)):
                 self._upload(now)
+            if self._uploaded == now:
+                differed = 0
             seen = now
+
+    def _is_calm(self, snapshot: DirectorySnapshot) -> bool:
+        return not self._stopping.wait(CALM) and self._snapshot() == snapshot
 
     def _upload(self, snapshot: DirectorySnapshot) -> None:
         if snapshot == self._uploaded:
