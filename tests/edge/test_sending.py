@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -95,6 +96,31 @@ def test_a_file_that_no_day_has_room_for_is_dropped_and_told(fleets: Fleets, tmp
     report = fleets.owners["cabs"].fleet().devices["cab-1"].report
     assert report is not None
     assert (report.dropped, report.logged, report.waiting) == (1, 2, 0)
+
+
+def test_a_device_that_lost_its_disk_counts_on_and_what_it_had_sent_stays(fleets: Fleets, tmp_path: Path) -> None:
+    cab = fleets.device("cabs", "cab-1")
+    for line in ("before 1", "before 2"):
+        log(cab, line)
+    cab.agent._logs.send(UploadRule())
+    cab.agent._report()
+    assert collected(fleets, tmp_path / "logs") == (["before 1", "before 2"], ())
+
+    spool = cab.agent._logs.spool._directory
+    shutil.rmtree(spool)
+    cab.restart()
+    log(cab, "after")
+    cab.restart()
+    cab.agent._report()
+    assert not list(fleets.owners["cabs"].collect(tmp_path / "logs"))
+    cab.agent._logs.send(UploadRule())
+    cab.agent._report()
+    assert collected(fleets, tmp_path / "logs") == (["before 1", "before 2", "after"], ())
+    cab.restart()
+    log(cab, "later")
+    cab.agent._logs.send(UploadRule())
+    cab.agent._report()
+    assert collected(fleets, tmp_path / "logs") == (["before 1", "before 2", "after", "later"], ())
 
 
 def test_a_link_that_is_down_costs_nothing_of_the_budget(fleets: Fleets, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,6 +11,7 @@ import binascii
 import hashlib
 import re
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
 from plimsoll.edge.documents import MAX_DOCUMENT
@@ -28,6 +29,7 @@ _PACKED_TYPE = "application/vnd.plimsoll.edge.log.v1+gzip"
 MAX_CONTENT = 256 << 20
 """Bytes of a packed file of logs."""
 STATE_TAG = "state"
+_LOG_TAG = re.compile(r"[0-9]{10}")
 _NAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,60}[a-z0-9])?")
 
 
@@ -59,6 +61,11 @@ def logs_of(place: Reference, device: str) -> Reference:
 def log_tag(number: int) -> str:
     """The tag of a file of logs."""
     return f"{number:010d}"
+
+
+def newest_log(tags: Sequence[str]) -> int:
+    """The highest number of a file of logs among tags; 0 without one. What is no number is somebody else's."""
+    return max((int(tag) for tag in tags if _LOG_TAG.fullmatch(tag)), default=0)
 
 
 class EdgePlace:

@@ -15,7 +15,7 @@ from plimsoll.edge.agent.disk import AgentDisk, Identity
 from plimsoll.edge.agent.spool import Spool, Waiting
 from plimsoll.edge.documents import LOG, LogFile, UploadRule
 from plimsoll.edge.envelopes import seal
-from plimsoll.edge.place import EdgePlace, log_tag, logs_of
+from plimsoll.edge.place import EdgePlace, log_tag, logs_of, newest_log
 from plimsoll.files import digest_of_file, replace_file
 from plimsoll.registry.references import parse_reference
 
@@ -67,7 +67,10 @@ class LogSender:
     @property
     def logged(self) -> tuple[int, tuple[tuple[int, int], ...]]:
         """The newest number that waits no more, and the ranges before it that do."""
-        return logged(self.spool.newest, [each.number for each in self.spool.waiting()])
+        above = self.spool.above
+        if above is None:
+            return 0, ()
+        return logged(above + self.spool.newest, [above + each.number for each in self.spool.waiting()])
 
     def send(self, rule: UploadRule) -> bool:
         """Send what waits; whether there is more to send at once. Raises RegistryError; what was sent is sent.
@@ -76,6 +79,8 @@ class LogSender:
         """
         end = time.monotonic() + SENDING
         waiting = self.spool.waiting()
+        if waiting and self.spool.above is None:
+            self.spool.begin_above(newest_log(self._place.tags()))
         for each in reversed(waiting) if rule.newest else waiting:
             cost = each.size + AROUND
             if rule.budget and cost > rule.budget:
@@ -99,16 +104,16 @@ class LogSender:
         self._place.close()
 
     def _send(self, each: Waiting) -> None:
-        identity = self._identity
+        identity, number = self._identity, (self.spool.above or 0) + each.number
         about = LogFile(
             device=identity.device,
-            number=each.number,
+            number=number,
             service=each.service,
             log=each.log,
             digest=digest_of_file(each.path),
         )
-        name = f"{identity.group}/{identity.device}/log/{each.number}"
-        self._place.write(log_tag(each.number), seal(name, LOG, about, self._disk.keys), each.path)
+        name = f"{identity.group}/{identity.device}/log/{number}"
+        self._place.write(log_tag(number), seal(name, LOG, about, self._disk.keys), each.path)
         self.spool.sent(each)
 
 

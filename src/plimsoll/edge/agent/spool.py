@@ -57,6 +57,7 @@ class _Counted(Struct, frozen=True, kw_only=True):
     taken: int = 0
     dropped: int = 0
     left: int = 0
+    above: int | None = None
 
 
 class Spool:
@@ -82,6 +83,15 @@ class Spool:
         for each in taken:
             if any(_holds(one, each) for one in packed):
                 each.path.unlink()
+
+    @property
+    def above(self) -> int | None:
+        """The last number of a device of this name that lost its disk, after which ours are; None until it is known."""
+        return self._counted.above
+
+    def begin_above(self, number: int) -> None:
+        """Have all numbers come after one that the registry has from an earlier life of the device. Raises OSError."""
+        self._count(replace(self._counted, above=number))
 
     @property
     def dropped(self) -> int:
