@@ -20,6 +20,14 @@ LIMIT = 10.0
 """Seconds of one call with all that the client tries again: it tries until then when nobody answers."""
 NO_COLLECTION = 100
 """The code of a collection that is not there (pymilvus' ErrorCode)."""
+MOST_BYTES = 64 << 20
+"""Bytes of one reply, which is the limit of Milvus itself."""
+_CHANNEL = {
+    "grpc.max_receive_message_length": MOST_BYTES,
+    # A server that is back is asked again soon.
+    "grpc.initial_reconnect_backoff_ms": 200,
+    "grpc.max_reconnect_backoff_ms": 1000,
+}
 _REFUSED = frozenset({grpc.StatusCode.UNAUTHENTICATED, grpc.StatusCode.PERMISSION_DENIED})
 _GONE = frozenset({grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.CANCELLED, grpc.StatusCode.DEADLINE_EXCEEDED})
 
@@ -37,7 +45,7 @@ class MilvusServer:
         token = require_key(value_of(place.key, KEY), place.key, KEY) if place.key else ""
         # A connection of its own, which closes with it.
         self.client: MilvusClient = self.call(
-            lambda: MilvusClient(address.rstrip("/"), token=token, timeout=LIMIT, dedicated=True)
+            lambda: MilvusClient(address.rstrip("/"), token=token, timeout=LIMIT, dedicated=True, grpc_options=_CHANNEL)
         )
 
     def require(self) -> None:
