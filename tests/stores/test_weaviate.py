@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
@@ -153,7 +153,12 @@ def test_a_key_opens_a_server_and_one_that_may_only_read_searches_and_changes_no
     monkeypatch.setenv("TEST_KEY", READER)
     reading = KINDS["weaviate"].open(place, DIMENSION)
     assert reading.search(vectors[2], 1, [0], [])[0].row == 2
-    for change in (lambda: reading.delete([2]), lambda: reading.put(0, [9], vectors[:1]), reading.drop):
+    changes: list[Callable[[], object]] = [
+        lambda: reading.delete([2]),
+        lambda: reading.put(0, [9], vectors[:1]),
+        reading.drop,
+    ]
+    for change in changes:
         with pytest.raises(StoreError, match="refuses"):
             change()
     assert reading.count() == 4

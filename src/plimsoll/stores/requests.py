@@ -48,7 +48,7 @@ class Requests:
         path: str,
         *,
         body: Mapping[str, object] | None = None,
-        parameters: list[tuple[str, str]] | None = None,
+        parameters: tuple[tuple[str, str], ...] | None = None,
         absent: bool = False,
     ) -> Answer:
         """The answer. With `absent`, what is not there is an empty one. Raises StoreError."""
@@ -72,7 +72,7 @@ class Requests:
         method: str,
         path: str,
         body: Mapping[str, object] | None,
-        parameters: list[tuple[str, str]] | None,
+        parameters: tuple[tuple[str, str], ...] | None,
     ) -> tuple[int, bytes]:
         """Status and body of the answer."""
         shown = self._words.shown

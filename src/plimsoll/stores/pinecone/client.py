@@ -32,7 +32,7 @@ class PineconeClient:
 
     def get(self, path: str, parameters: list[tuple[str, str]]) -> Answer:
         """The answer to a query. Raises StoreError."""
-        return self._requests.ask("GET", path, parameters=parameters)
+        return self._requests.ask("GET", path, parameters=tuple(parameters))
 
     def close(self) -> None:
         """Close the connections."""

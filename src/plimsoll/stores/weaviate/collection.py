@@ -153,7 +153,8 @@ class WeaviateCollection:
         if len(numbers) != 2 or len(vectors) != 1 or len(vectors[0].vector_bytes) % 4:
             text = f"{self._server.shown} has an object in this collection that is not ours"
             raise StoreError(text, where=self._where(), hint=ANEW)
-        return StoredVector(*numbers, np.frombuffer(vectors[0].vector_bytes, dtype="<f4").astype(np.float32))
+        row, group = numbers
+        return StoredVector(row, group, np.frombuffer(vectors[0].vector_bytes, dtype="<f4").astype(np.float32))
 
     def _object(self, group: int, row: int, vector: Array) -> Any:  # Any: as above
         made = message("BatchObject")(
