@@ -22,6 +22,8 @@ OF_EXTRAS = (
     "plimsoll.llms.exchange",
     "plimsoll.stores.postgres.",
     "plimsoll.stores.qdrant.",
+    "plimsoll.stores.weaviate.",
+    "plimsoll.stores.milvus.",
 )
 """The modules that only a server, a scorer or a builder loads."""
 IN_PLANS = ("plimsoll.telemetry.alerts", "plimsoll.telemetry.catalogue", "plimsoll.telemetry.dashboard")

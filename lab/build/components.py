@@ -90,6 +90,7 @@ _KSERVE = "github.com/kserve/kserve"
 _GATEKEEPER = "github.com/open-policy-agent/gatekeeper/v3"
 _KEDA = "github.com/kedacore/keda/v2"
 _CONTAINERD = "github.com/containerd/containerd/v2"
+_WEAVIATE = "github.com/weaviate/weaviate"
 _ALL = (
     _kubernetes(),
     Component("etcd", "go.etcd.io/etcd/server/v3", {"etcd": "go.etcd.io/etcd/server/v3"}),
@@ -163,6 +164,8 @@ _ALL = (
         {"runsc": "gvisor.dev/gvisor/runsc", "containerd-shim-runsc-v1": "./shim"},
         local=True,
     ),
+    # Not for clusters: the tests of `store: weaviate` run it.
+    Component("weaviate", _WEAVIATE, {"weaviate-server": f"{_WEAVIATE}/cmd/weaviate-server"}),
     Component("helm", "helm.sh/helm/v3", {"helm": "helm.sh/helm/v3/cmd/helm"}, workspace=_ADDONS),
 )
 

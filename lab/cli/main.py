@@ -104,7 +104,7 @@ def addons() -> None:
 @main.command()
 @click.argument("names", nargs=-1, metavar="[ADD-ON]…")
 @click.option("--tested", is_flag=True, help="Build the add-ons that 'make test' needs.")
-@click.option("--all", "everything", is_flag=True, help="Build every add-on.")
+@click.option("--all", "everything", is_flag=True, help="Build every add-on, and what other tests need.")
 def build(names: tuple[str, ...], tested: bool, everything: bool) -> None:
     """Build the core and add-ons into the cache without starting anything. Install Go into the cache if needed."""
     obstacles = [each for each in requirements.missing() if not each.startswith("Go")]
@@ -113,7 +113,7 @@ def build(names: tuple[str, ...], tested: bool, everything: bool) -> None:
         return
     go.ensure_go(say)
     addons = (*names, *(catalogue.TESTED if tested else ()), *(catalogue.ADDONS if everything else ()))
-    extra = (*(("scale",) if tested or everything else ()), *(("kine",) if everything else ()))
+    extra = (*(("scale",) if tested or everything else ()), *(("kine", "weaviate") if everything else ()))
     for name in dict.fromkeys((*lifecycle.CORE, *extra, *catalogue.components_of(addons))):
         cache.ensure(BY_NAME[name], say)
 

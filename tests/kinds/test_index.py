@@ -78,6 +78,12 @@ def load(directory: Path, index: str) -> Step[BuildIndex]:
         ("documents: pages, embed: minilm, store: {qdrant: {url: {env: Q}, key: sk-b@c}}", "8:81", "not shown"),
         ("documents: pages, embed: minilm, store: postgres", "8:51", "must be local"),
         (
+            "documents: pages, embed: minilm, store: {weaviate: {url: {env: W}, grpc: 'https://a:b@c'}}",
+            "8:84",
+            "not shown",
+        ),
+        ("documents: pages, embed: minilm, store: {milvus: {url: {env: M}, key: 'root:b@c'}}", "8:81", "not shown"),
+        (
             "documents: pages, embed: minilm, store: {postgres: {url: {env: PLIMSOLL_PG}}}",
             "8:74",
             "begins with PLIMSOLL_",
@@ -137,6 +143,12 @@ def test_an_index_in_a_store_needs_its_extra_and_is_another_one_than_that_in_fil
     server = load(tmp_path, f"{base}, store: {{qdrant: {{url: {{env: Q}}, key: {{env: K}}}}}}")
     assert server.work.place() == StorePlace(kind="qdrant", name="", mark="", url="Q", key="K")
     assert "qdrant" in set(server.work.needed_extras())
+    node = load(tmp_path, f"{base}, store: {{weaviate: {{url: {{env: W}}, grpc: {{env: G}}, key: {{env: K}}}}}}")
+    assert node.work.place() == StorePlace(kind="weaviate", name="", mark="", url="W", grpc="G", key="K")
+    assert "weaviate" in set(node.work.needed_extras())
+    lite = load(tmp_path, f"{base}, store: {{milvus: {{url: {{env: M}}}}}}")
+    assert lite.work.place() == StorePlace(kind="milvus", name="", mark="", url="M")
+    assert "milvus" in set(lite.work.needed_extras())
 
 
 SERVED = FILE + "  services:\n    search: {SERVICE}\n"

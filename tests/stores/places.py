@@ -32,17 +32,34 @@ class Places(Protocol):
         ...
 
 
-class PostgresPlaces:
-    def __init__(self) -> None:
-        self.place = PLACES["postgres"].settle(StorePlace(kind="postgres", name="", mark="", url="TEST_DATABASE"))
+class ServerPlaces:
+    """Places of a server, whose address is in a variable."""
+
+    def __init__(self, settings: StorePlace) -> None:
+        self.place = PLACES[settings.kind].settle(settings)
 
     def create(self, dimension: int) -> VectorStore:
         name, mark = fresh_name("an index")
         self.place = replace(self.place, name=name, mark=mark)
-        return KINDS["postgres"].create(self.place, dimension)
+        return KINDS[self.place.kind].create(self.place, dimension)
 
     def reopen(self, dimension: int) -> VectorStore:
-        return KINDS["postgres"].open(self.place, dimension)
+        return KINDS[self.place.kind].open(self.place, dimension)
+
+
+class PostgresPlaces(ServerPlaces):
+    def __init__(self) -> None:
+        super().__init__(StorePlace(kind="postgres", name="", mark="", url="TEST_DATABASE"))
+
+
+class WeaviatePlaces(ServerPlaces):
+    def __init__(self) -> None:
+        super().__init__(StorePlace(kind="weaviate", name="", mark="", url="TEST_WEAVIATE", grpc="TEST_WEAVIATE_GRPC"))
+
+
+class MilvusPlaces(ServerPlaces):
+    def __init__(self) -> None:
+        super().__init__(StorePlace(kind="milvus", name="", mark="", url="TEST_MILVUS"))
 
 
 class PineconePlaces:

@@ -1,4 +1,7 @@
-"""What holds for every store: the files of an index, PostgreSQL, Qdrant's client, and Pinecone by its contract."""
+"""What holds for every store.
+
+They are the files of an index, PostgreSQL, Weaviate, Milvus Lite, Qdrant's client, and Pinecone by its contract.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +16,15 @@ import pytest
 from plimsoll.stores.digests import vector_digest
 from plimsoll.stores.port import StoreError, VectorStore
 from tests.stores.pinecone_stand_in import KEY, PineconeStandIn
-from tests.stores.places import FilePlaces, PineconePlaces, Places, PostgresPlaces, QdrantPlaces
+from tests.stores.places import (
+    FilePlaces,
+    MilvusPlaces,
+    PineconePlaces,
+    Places,
+    PostgresPlaces,
+    QdrantPlaces,
+    WeaviatePlaces,
+)
 
 if TYPE_CHECKING:
     from plimsoll.indexes.arrays import Array
@@ -29,6 +40,8 @@ DIMENSION = 16
         pytest.param("postgres", marks=(pytest.mark.slow, pytest.mark.timeout(240))),
         # Its library takes long to import on a busy machine.
         pytest.param("qdrant", marks=(pytest.mark.slow, pytest.mark.timeout(240))),
+        pytest.param("weaviate", marks=(pytest.mark.slow, pytest.mark.series, pytest.mark.timeout(240))),
+        pytest.param("milvus", marks=(pytest.mark.slow, pytest.mark.series, pytest.mark.timeout(240))),
         "pinecone",
     ]
 )
@@ -36,6 +49,12 @@ def places(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.M
     if request.param == "postgres":
         request.getfixturevalue("database")
         yield PostgresPlaces()
+    elif request.param == "weaviate":
+        request.getfixturevalue("weaviate")
+        yield WeaviatePlaces()
+    elif request.param == "milvus":
+        request.getfixturevalue("milvus")
+        yield MilvusPlaces()
     elif request.param == "qdrant":
         if importlib.util.find_spec("qdrant_client") is None:
             pytest.skip("qdrant-client is not installed")

@@ -50,6 +50,29 @@ class Qdrant(Part, frozen=True, kw_only=True):
     key: Annotated[EndpointKey, Meta(description="the variable with the key of the server")] | None = None
 
 
+class Weaviate(Part, frozen=True, kw_only=True):
+    """A server of Weaviate."""
+
+    url: Annotated[Variable, Meta(description="the variable with the address of the server")]
+    grpc: (
+        Annotated[
+            Variable,
+            Meta(description="the variable with the address of its gRPC; port 50051 of the same host when left out"),
+        ]
+        | None
+    ) = None
+    key: Annotated[EndpointKey, Meta(description="the variable with a key of the server")] | None = None
+
+
+class Milvus(Part, frozen=True, kw_only=True):
+    """A server of Milvus, or a cluster of Zilliz Cloud."""
+
+    url: Annotated[Variable, Meta(description="the variable with the address of the server")]
+    key: (
+        Annotated[EndpointKey, Meta(description="the variable with user:password, or with a key of the service")] | None
+    ) = None
+
+
 class Pinecone(Part, frozen=True, kw_only=True):
     """An index of Pinecone."""
 
@@ -62,6 +85,8 @@ class Store(Part, frozen=True, kw_only=True):
 
     postgres: Postgres | None = None
     qdrant: Qdrant | None = None
+    weaviate: Weaviate | None = None
+    milvus: Milvus | None = None
     pinecone: Pinecone | None = None
 
     @property

@@ -83,7 +83,7 @@ class StorePlace(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     `kind` is that of the store, `name` what the vectors are called there, in `schema` where a store has such. `mark`
     tells what was made for this index from what somebody else calls the same. `url` and `key` are the names of the
-    variables that have the address and a key.
+    variables that have the address and a key, `grpc` that of a second address where a store has such.
     """
 
     kind: str
@@ -92,6 +92,7 @@ class StorePlace(Struct, frozen=True, kw_only=True, omit_defaults=True):
     url: str
     key: str = ""
     schema: str = ""
+    grpc: str = ""
 
 
 @decodable

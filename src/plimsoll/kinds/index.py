@@ -150,6 +150,13 @@ def _place(store: Store) -> StorePlace:
     if (qdrant := store.qdrant) is not None:
         key = qdrant.key.env if qdrant.key else ""
         return StorePlace(kind="qdrant", name="", mark="", url=qdrant.url.env, key=key)
+    if (weaviate := store.weaviate) is not None:
+        key = weaviate.key.env if weaviate.key else ""
+        grpc = weaviate.grpc.env if weaviate.grpc else ""
+        return StorePlace(kind="weaviate", name="", mark="", url=weaviate.url.env, key=key, grpc=grpc)
+    if (milvus := store.milvus) is not None:
+        key = milvus.key.env if milvus.key else ""
+        return StorePlace(kind="milvus", name="", mark="", url=milvus.url.env, key=key)
     if (pinecone := store.pinecone) is not None:
         return StorePlace(kind="pinecone", name="", mark="", url=pinecone.url.env, key=pinecone.key.env)
     raise ValueError("a store without any was checked")

@@ -5,12 +5,20 @@ from __future__ import annotations
 from collections.abc import Mapping
 from types import MappingProxyType
 
+from plimsoll.stores.milvus.kind import MilvusKind
 from plimsoll.stores.pinecone.kind import PineconeKind
 from plimsoll.stores.port import StoreKind, unknown_store
 from plimsoll.stores.postgres.kind import PostgresKind
 from plimsoll.stores.qdrant.kind import QdrantKind
+from plimsoll.stores.weaviate.kind import WeaviateKind
 
-_ALL: Mapping[str, StoreKind] = {"postgres": PostgresKind(), "qdrant": QdrantKind(), "pinecone": PineconeKind()}
+_ALL: Mapping[str, StoreKind] = {
+    "postgres": PostgresKind(),
+    "qdrant": QdrantKind(),
+    "weaviate": WeaviateKind(),
+    "milvus": MilvusKind(),
+    "pinecone": PineconeKind(),
+}
 KINDS: Mapping[str, StoreKind] = MappingProxyType(_ALL)
 
 

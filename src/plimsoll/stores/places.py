@@ -9,10 +9,12 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Protocol
 
+from plimsoll.stores.milvus.places import MilvusPlaces
 from plimsoll.stores.pinecone.places import PineconePlaces
 from plimsoll.stores.port import unknown_store
 from plimsoll.stores.postgres.places import PostgresPlaces
 from plimsoll.stores.qdrant.places import QdrantPlaces
+from plimsoll.stores.weaviate.places import WeaviatePlaces
 
 if TYPE_CHECKING:
     from plimsoll.indexes.layout import StorePlace
@@ -35,7 +37,7 @@ class Places(Protocol):
         """Delete what was made for a place, and nothing else. What is gone is no error. Raises StoreError."""
 
 
-_ALL: tuple[Places, ...] = (PostgresPlaces(), QdrantPlaces(), PineconePlaces())
+_ALL: tuple[Places, ...] = (PostgresPlaces(), QdrantPlaces(), WeaviatePlaces(), MilvusPlaces(), PineconePlaces())
 PLACES: Mapping[str, Places] = MappingProxyType({each.name: each for each in _ALL})
 
 

@@ -19,6 +19,8 @@ MODULES: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "retrieval": ("onnxruntime", "numpy", "usearch", "tokenizers", "markdown_it", "lxml", "pypdf"),
         "pgvector": ("psycopg", "pgvector"),
         "qdrant": ("qdrant_client",),
+        "weaviate": ("grpc", "google.protobuf"),
+        "milvus": ("pymilvus",),
         "llms": ("xllamacpp",),
         "rego": ("regopy",),
         "s3": ("fsspec", "s3fs"),

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 
 from plimsoll.indexes.layout import StorePlace
 from plimsoll.stores.naming import shown
-from plimsoll.stores.pinecone.client import Answer, PineconeClient
+from plimsoll.stores.pinecone.client import PineconeClient
 from plimsoll.stores.pinecone.places import dimension_of, drop_namespace, namespace_name
 from plimsoll.stores.port import StoredVector, StoreError
+from plimsoll.stores.requests import Answer
 from plimsoll.waits import waiting_for
 
 if TYPE_CHECKING:
@@ -120,7 +121,8 @@ class PineconeNamespace:
         """Delete rows."""
         for start in range(0, len(rows), DELETED_AT_ONCE):
             ids = [str(row) for row in rows[start : start + DELETED_AT_ONCE]]
-            self._client.post("/vectors/delete", {"namespace": self._name, "ids": ids})
+            # The namespace is gone, or was never written to, when there is nothing.
+            self._client.post("/vectors/delete", {"namespace": self._name, "ids": ids}, absent=True)
 
     def count(self) -> int:
         """The number of vectors, as the service counts them by now."""

@@ -49,7 +49,7 @@ def namespace_name(place: StorePlace) -> str:
 
 def drop_namespace(client: PineconeClient, place: StorePlace) -> None:
     """Delete a namespace. What is gone is no error."""
-    client.post("/vectors/delete", {"namespace": namespace_name(place), "deleteAll": True})
+    client.post("/vectors/delete", {"namespace": namespace_name(place), "deleteAll": True}, absent=True)
 
 
 def dimension_of(client: PineconeClient) -> object:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import urllib.parse
 from collections.abc import Callable
 from typing import TypeVar
 
 from plimsoll.indexes.layout import StorePlace
+from plimsoll.stores.addresses import read_address
 from plimsoll.stores.port import StoreError
 from plimsoll.stores.qdrant.library import (
     QdrantClient,
@@ -81,12 +81,6 @@ def server_of(place: StorePlace) -> QdrantServer:
 
 def _shown(address: str, variable: str) -> str:
     """What of an address may be shown. Raises StoreError for one that is none, or has a password in it."""
-    try:
-        parts = urllib.parse.urlsplit(address)
-        port = parts.port
-    except ValueError:
-        parts, port = urllib.parse.urlsplit(""), None
-    if parts.scheme not in {"http", "https"} or not parts.hostname or "@" in parts.netloc:
-        hint = f"set it to {WHAT}; a key has a variable of its own: `key: {{env: NAME}}`"
-        raise StoreError(f"the value of {variable} is no address of a server", hint=hint, lasting=True)
-    return f"Qdrant at {parts.hostname}:{port or 6333}"
+    hint = f"set it to {WHAT}; a key has a variable of its own: `key: {{env: NAME}}`"
+    found = read_address(address, variable, "a server", hint)
+    return f"Qdrant at {found.host}:{found.port or 6333}"

@@ -1,0 +1,1 @@
+"""Milvus: a collection for each version of an index."""

@@ -1,0 +1,1 @@
+"""Weaviate: a collection for each version of an index."""
