@@ -79,6 +79,8 @@ def test_an_engine_in_a_container_stands_beside_the_server(bench: Bench, session
     done(session, step)
     assert [each["name"] for each in pod_of(bench)["containers"]] == ["server", "engine"]
     assert told(bench)["llm"]["endpoint"]["url"] == "http://127.0.0.1:8000/v1"
+    # What stands is what its record says: a second run leaves it.
+    assert session.result(step) is not None
 
 
 @pytest.mark.parametrize("extension", [True, False])

@@ -15,6 +15,7 @@ from plimsoll.kubernetes.cluster import (
     JOBSET,
     KEDA,
     KSERVE,
+    KSERVE_LLM,
     KUEUE,
     MONITORING,
     POD_GROUP,
@@ -26,6 +27,7 @@ from plimsoll.kubernetes.objects import has_condition
 from plimsoll.targets.kubernetes import names
 from plimsoll.targets.kubernetes.ends import await_gone
 from plimsoll.targets.kubernetes.listing import listed
+from plimsoll.targets.kubernetes.made_deployments import deployments
 from plimsoll.targets.kubernetes.manifests.inference_pool import PICKER, RBAC
 from plimsoll.targets.kubernetes.names import LEASES
 from plimsoll.targets.kubernetes.namespace import REMOVAL_LIMIT, await_end, is_made
@@ -44,6 +46,7 @@ KINDS = (
     (KEDA, "ScaledObject"),
     ("autoscaling/v2", "HorizontalPodAutoscaler"),
     (KSERVE, "InferenceService"),
+    (KSERVE_LLM, "LLMInferenceService"),
     ("apps/v1", "Deployment"),
     (TRAINER, "TrainJob"),
     (TRAINER, "TrainingRuntime"),
@@ -79,7 +82,7 @@ def services(api: Api, application: str, namespace: str) -> Mapping[str, str]:
         if addresses and has_condition(each, "Programmed"):
             ways["gateway"] = f"http://{addresses[0]['value']}"
     found = {}
-    for _, _, each in listed(api, [("apps/v1", "Deployment")], namespace, selector):
+    for each in deployments(api, namespace, selector):
         labels = each["metadata"]["labels"]
         service = labels.get(names.SERVICE) if labels.get(names.VERSION) != PICKER else None
         if service and each.get("status", {}).get("availableReplicas", 0):

@@ -28,7 +28,8 @@ def engine_container(engine: Container, resources: Manifest) -> Manifest:
         "name": "engine",
         "image": engine.image,
         "command": list(engine.command),
-        "env": [{"name": name, "value": value} for name, value in engine.environment.items()],
+        # In this order: a record that is read back has another.
+        "env": [{"name": name, "value": value} for name, value in sorted(engine.environment.items())],
         "resources": resources,
         "securityContext": RESTRICTED,
         "terminationMessagePolicy": "FallbackToLogsOnError",

@@ -15,6 +15,7 @@ from plimsoll.kubernetes.api import Manifest
 from plimsoll.kubernetes.cluster import ENVOY, GATEWAY, INFERENCE, Cluster, group_of
 from plimsoll.targets.kubernetes import names
 from plimsoll.targets.kubernetes.manifests.groups import Group
+from plimsoll.targets.kubernetes.manifests.llm_inference_service import by_kserve
 from plimsoll.targets.kubernetes.manifests.pod import RESTRICTED, RESTRICTED_POD
 from plimsoll.telemetry.catalogue import LLM_WAITING
 
@@ -60,7 +61,8 @@ def is_pooled(groups: Sequence[Group], chosen: Mapping[str, str]) -> bool:
     served = groups[0].served
     llm, scale = served.file.models[0].llm, served.scale
     several = llm is not None and llm.routing == "prefix" and scale.max > 1 and scale.min == scale.max
-    ours = chosen["serving"] == "deployment" and chosen["traffic"] == "gateway" and len(groups) == 1
+    ours = chosen["serving"] == "deployment" or by_kserve(served, chosen)
+    ours = ours and chosen["traffic"] == "gateway" and len(groups) == 1
     return several and ours and chosen.get("routing") == "inferencepool"
 
 

@@ -22,6 +22,7 @@ from plimsoll.targets.kubernetes.manifests.engines import (
 from plimsoll.targets.kubernetes.manifests.groups import PORT, Group, ServedVersions, grouped
 from plimsoll.targets.kubernetes.manifests.inference_pool import through_pool
 from plimsoll.targets.kubernetes.manifests.kserve import deployment_of, inference_service
+from plimsoll.targets.kubernetes.manifests.llm_inference_service import by_kserve, llm_inference_service, main_of
 from plimsoll.targets.kubernetes.manifests.models import with_models
 from plimsoll.targets.kubernetes.manifests.monitoring import monitoring
 from plimsoll.targets.kubernetes.manifests.observing import variables, watching, with_references
@@ -112,7 +113,10 @@ def _servers(group: Group, cluster: Cluster, chosen: Mapping[str, str]) -> list[
     told = _told(group)
     servers = deployment(group, cluster, told["metadata"]["name"], annotated=chosen["metrics"] == "annotations")
     scaled = group.name
-    if chosen["serving"] == "kserve":
+    if by_kserve(group.served, chosen):
+        servers = llm_inference_service(servers, group.served)
+        scaled = main_of(group.name)
+    elif chosen["serving"] == "kserve":
         servers = inference_service(servers, group.served.scale)
         scaled = deployment_of(servers["metadata"]["name"])
     found = [told, servers]

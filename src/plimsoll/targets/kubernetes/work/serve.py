@@ -31,6 +31,7 @@ from plimsoll.targets.kubernetes.assistants import in_pods as assistant_in_pods
 from plimsoll.targets.kubernetes.attempt import ClusterAttempt, ClusterContext
 from plimsoll.targets.kubernetes.llms import container_of, places
 from plimsoll.targets.kubernetes.llms import in_pods as llm_in_pods
+from plimsoll.targets.kubernetes.made_deployments import deployments
 from plimsoll.targets.kubernetes.manifests.callers import in_pods as callers_in_pods
 from plimsoll.targets.kubernetes.manifests.groups import ServedVersions
 from plimsoll.targets.kubernetes.manifests.models import MODEL
@@ -287,7 +288,7 @@ def is_up(step: Step[Serve], context: ClusterContext) -> bool:
     """
     service = step.work.service
     selector = names.selector({**names.of_application(context.application), names.SERVICE: service})
-    found = context.api.list("apps/v1", "Deployment", context.namespace, selector)
+    found = deployments(context.api, context.namespace, selector)
     if not found or not all(is_of(each, step.key) and is_rolled_out(each) for each in found):
         return False
     name = service_name(context.api, context.application, context.namespace, service)
