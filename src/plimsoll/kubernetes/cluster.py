@@ -20,6 +20,7 @@ KEDA = "keda.sh/v1alpha1"
 MONITORING = "monitoring.coreos.com/v1"
 INFERENCE = "inference.networking.k8s.io/v1"
 DRA = "resource.k8s.io/v1"
+RBAC = "rbac.authorization.k8s.io/v1"
 KINDS = (
     f"{JOBSET}/JobSet",
     f"{KUEUE}/LocalQueue",

@@ -7,16 +7,20 @@ from typing import Any
 import pytest
 
 from plimsoll.errors import FileError
+from plimsoll.kinds.llm import LlmModel, PreparedLlm, PrepareLlm
 from plimsoll.kubernetes.api import ApiError
-from plimsoll.kubernetes.cluster import KSERVE_LLM
-from plimsoll.planning.steps import WorkerResources
+from plimsoll.kubernetes.cluster import INFERENCE, KSERVE_LLM
+from plimsoll.planning.steps import Plan, Step, WorkerResources
 from plimsoll.targets.kubernetes import names
 from plimsoll.targets.kubernetes.manifests.groups import Group, grouped
 from plimsoll.targets.kubernetes.manifests.llm_inference_service import llm_inference_service
 from plimsoll.targets.kubernetes.manifests.serving import deployment
+from plimsoll.targets.kubernetes.plan_check import problems
 from plimsoll.targets.kubernetes.session import KubernetesSession
 from tests.targets.kubernetes.bench import APPLICATION, Bench, Carried, done
+from tests.targets.kubernetes.conftest import NewBench
 from tests.targets.kubernetes.kserve.controller import DEFINITION, KIND, LlmServices
+from tests.targets.kubernetes.life import furnish
 from tests.targets.kubernetes.manifests.test_llms import FILES, PLUGIN, llm, served
 from tests.targets.kubernetes.serving import inference
 from tests.targets.kubernetes.test_llms import CHAT, llm_step
@@ -97,6 +101,31 @@ def test_what_kserve_says_of_an_object_that_it_cannot_render_ends_the_step(bench
     assert "KServe: PresetsCombined is False: InvalidRenderedConfig: spec.template.containers" in carried.end().reason
 
 
+@pytest.mark.parametrize("kserve", [True, False])
+def test_questions_are_read_apart_where_the_cluster_has_a_gateway_with_a_picker(
+    new_bench: NewBench, *, kserve: bool
+) -> None:
+    addons = ("gateway", "inference")
+    bench = new_bench(*addons)
+    furnish(bench, *addons)
+    options: dict[str, Any] = PREFERRED if kserve else {}
+    if kserve:
+        defined(bench).cluster.run(LlmServices())
+    with inference(bench):
+        session = bench.session(bench.target(**options))
+        step = llm_step(bench, session, "vllm", prefill=2, **SAFETENSORS)
+        done(session, step)
+        assert session.result(step) is not None
+        assert len(bench.cluster.list("v1", "Pod", APPLICATION, "llm-d.ai/role=prefill")) == 2
+        assert len(bench.cluster.list("v1", "Pod", APPLICATION, f"{names.SERVICE}=chat")) == 1
+        made = len(bench.cluster.list(KSERVE_LLM, KIND, APPLICATION)) if kserve else 0
+        assert made == int(kserve)
+        assert set(bench.target(**options).services()) == {"chat"}
+    bench.target(**options).remove(force=True)
+    assert bench.cluster.list("v1", "Pod", APPLICATION) == []
+    assert bench.cluster.list(INFERENCE, "InferencePool", APPLICATION) == []
+
+
 def test_a_model_that_llama_cpp_serves_stays_as_it_is(bench: Bench) -> None:
     defined(bench)
     with inference(bench):
@@ -114,3 +143,16 @@ def test_the_plan_says_who_keeps_engines_and_why(bench: Bench) -> None:
     assert bench.target(**PREFERRED).facts().providers["engines"] == (
         "llminferenceservice: KServe's LLMInferenceService keeps the pods of vllm and tgi (as preferred)"
     )
+
+
+def test_reading_apart_is_refused_where_nothing_picks_who_reads() -> None:
+    asked = PreparedLlm(name="writer", engine="vllm", model=LlmModel(name="writer", reference="m"), prefill=2)
+    plan = Plan(application="shop", target="lab", steps=(Step(part="writer", work=PrepareLlm(llm=asked), key="k"),))
+    chosen = {"serving": "deployment", "traffic": "gateway", "metrics": "annotations", "scale": "hpa", "gang": "job"}
+    (found,) = problems(plan, PLUGIN, chosen)
+    assert (found.step, found.setting) == ("llm/writer", ("prefill",))
+    assert "nothing on lab leads questions to engines that only read them" in found.message
+    pooled = {**chosen, "routing": "inferencepool"}
+    assert problems(plan, PLUGIN, pooled) == ()
+    assert problems(plan, PLUGIN, {**pooled, "serving": "kserve"}) == (found,)
+    assert problems(plan, PLUGIN, {**pooled, "serving": "kserve", "engines": "llminferenceservice"}) == ()

@@ -66,7 +66,8 @@ def _of_inference_service(manifest: Manifest, namespace: str) -> tuple[str, str]
 
 def _of_llm_inference_service(manifest: Manifest, _: str) -> tuple[str, str]:
     # Of longer ones KServe takes a digest in place of the end.
-    return f"{manifest['metadata']['name']}-kserve", "its Deployment"
+    end = "-prefill" if "prefill" in manifest["spec"] else ""
+    return f"{manifest['metadata']['name']}-kserve{end}", "its Deployment"
 
 
 def _of_gateway(manifest: Manifest, _: str) -> tuple[str, str]:

@@ -99,7 +99,10 @@ def _inside(cluster: Cluster) -> str:
 
 
 def _pool(cluster: Cluster) -> str:
-    words = "the Inference Extension's picker leads to replicas of language models by what they have read"
+    words = (
+        "the Inference Extension's picker leads to replicas of language models by what they have read, and llm-d's to "
+        "engines that only read, where `prefill` asks for them"
+    )
     return words if cluster.gateways else ""
 
 

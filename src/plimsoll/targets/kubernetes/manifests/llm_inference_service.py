@@ -12,7 +12,6 @@ from pathlib import PurePosixPath
 
 from plimsoll.kubernetes.api import Manifest
 from plimsoll.kubernetes.cluster import KSERVE_LLM
-from plimsoll.llms.engines.engine import PORT
 from plimsoll.runtime.server.service_file import ModelFile
 from plimsoll.targets.kubernetes.manifests.groups import ServedVersions
 
@@ -33,8 +32,14 @@ def main_of(name: str) -> str:
     return f"{name}-kserve"
 
 
-def llm_inference_service(deployment: Manifest, served: ServedVersions) -> Manifest:
-    """The pods of a Deployment with a server and an engine, kept by KServe.
+def prefill_of(name: str) -> str:
+    """The name of the Deployment that it makes of engines that only read questions."""
+    return f"{main_of(name)}-prefill"
+
+
+def llm_inference_service(deployment: Manifest, served: ServedVersions, readers: Manifest | None = None) -> Manifest:
+    """The pods of a Deployment with a server and an engine, kept by KServe; and those of `readers`, with an engine that
+    only reads questions.
 
     The model is brought and verified by the pods' own init containers, so that KServe's is off. Requests are led as
     those of every service, and KServe's router is left out.
@@ -56,7 +61,19 @@ def llm_inference_service(deployment: Manifest, served: ServedVersions) -> Manif
             "labels": metadata["labels"],
             "annotations": metadata["annotations"],
             "template": {**template["spec"], "containers": [_engine(engine), server, *beside]},
+            **({"prefill": _prefill(readers)} if readers is not None else {}),
         },
+    }
+
+
+def _prefill(readers: Manifest) -> Manifest:
+    template = readers["spec"]["template"]
+    containers = [_engine(each) for each in template["spec"]["containers"]]
+    return {
+        "replicas": readers["spec"]["replicas"],
+        "labels": template["metadata"]["labels"],
+        "annotations": template["metadata"]["annotations"],
+        "template": {**template["spec"], "containers": containers},
     }
 
 
@@ -99,7 +116,7 @@ def _engine(container: Manifest) -> Manifest:
         "name": MAIN,
         "command": command[:_PROGRAM],
         "args": command[_PROGRAM:],
-        "ports": [{"containerPort": PORT, "protocol": "TCP"}],
+        "ports": [{"containerPort": probes["readinessProbe"]["httpGet"]["port"], "protocol": "TCP"}],
         **probes,
     }
 

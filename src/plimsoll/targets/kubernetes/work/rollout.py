@@ -15,7 +15,7 @@ from plimsoll.targets.kubernetes import names, pods
 from plimsoll.targets.kubernetes.attempt import ClusterContext
 from plimsoll.targets.kubernetes.made_deployments import LLM_SERVICE, as_owned
 from plimsoll.targets.kubernetes.manifests.kserve import deployment_of
-from plimsoll.targets.kubernetes.manifests.llm_inference_service import main_of
+from plimsoll.targets.kubernetes.manifests.llm_inference_service import main_of, prefill_of
 from plimsoll.targets.kubernetes.manifests.llm_inference_service import reason as reason_of
 from plimsoll.targets.kubernetes.manifests.llm_inference_service import refusal as refusal_of
 from plimsoll.targets.kubernetes.observing import Observing
@@ -107,6 +107,9 @@ def _awaited(manifest: Manifest) -> Iterator[_Awaited]:
         yield _Awaited(name=deployment_of(name), content=content, owner=manifest)
     elif kind == LLM_SERVICE:
         yield _Awaited(name=main_of(name), content=spec["annotations"][names.CONTENT], owner=manifest)
+        if "prefill" in spec:
+            content = spec["prefill"]["annotations"][names.CONTENT]
+            yield _Awaited(name=prefill_of(name), content=content, owner=manifest)
 
 
 def _has(deployment: Manifest, content: str) -> bool:
