@@ -23,7 +23,8 @@ def request(**changes: Any) -> ChatRequest:
 
 
 def ask(url: str, key: str = "", **changes: Any) -> tuple[list[str], Ended | None]:
-    stream = ChatStream(ChatService(url=url, key=key, key_from="LLM_KEY" if key else ""), request(**changes))
+    service = ChatService(url=url, key=key, key_hint="check the value of $LLM_KEY") if key else ChatService(url=url)
+    stream = ChatStream(service, request(**changes))
     return list(stream), stream.ended
 
 
@@ -100,6 +101,16 @@ def test_each_refusal_is_one_sentence_without_the_key(reply: Reply, message: str
         ask(server.url, key=SECRET)
     assert message in str(refused.value)
     assert SECRET not in str(refused.value)
+
+
+@pytest.mark.parametrize(("status", "key", "words"), [(401, "", "wants a key"), (403, SECRET, "refuses the key")])
+def test_what_to_do_about_a_key_is_said_as_the_caller_would_do_it(status: int, key: str, words: str) -> None:
+    with chat_server(refuses(status, b'{"error": {"message": "no"}}')) as server:
+        service = ChatService(url=server.url, key=key, key_hint="set HERE", host="llm.test")
+        with pytest.raises(RequestError, match=words) as refused:
+            list(ChatStream(service, request()))
+        assert refused.value.hint == "set HERE"
+        assert server.headers[-1]["host"] == "llm.test"
 
 
 def test_a_service_that_is_not_there_is_named() -> None:

@@ -67,6 +67,24 @@ def test_a_request_reaches_the_endpoint_with_its_model_and_key(server: Server, t
     assert "admin" not in str(headers)
 
 
+def test_who_is_to_read_a_question_reaches_what_stands_beside_the_server_and_no_other_header_does(
+    there: Endpoint, tmp_path: Path
+) -> None:
+    beside = EndpointSettings(url=there.url, model="other", passes=("x-prefiller-host-port",))
+    file = ModelFile(name="other", version="1", digest="sha256:d", llm=LlmSettings(engine="vllm", endpoint=beside))
+    (tmp_path / "service.json").write_bytes(msgspec.json.encode(ServiceFile(models=(file,))))
+    up = Server(None, tmp_path, "--service", str(tmp_path / "service.json"))
+    try:
+        for value in ("10.0.0.7:8080", "10.0.0.7:8080, 10.0.0.8:8080", "a b"):
+            sent = {"X-Prefiller-Host-Port": value, "X-Other": "1"}
+            assert up.client.post("/v1/chat/completions", json=CHAT, headers=sent).status_code == 200
+    finally:
+        up.stop()
+    found = [headers for _, headers, _ in there.asked]
+    assert [each.get("x-prefiller-host-port") for each in found] == ["10.0.0.7:8080", None, None]
+    assert not [each for each in found if "x-other" in each]
+
+
 def test_a_stream_comes_as_it_is_without_the_usage_that_nobody_asked_for(server: Server) -> None:
     text = server.client.post("/v1/chat/completions", json={**CHAT, "stream": True}).text
     assert [word for word in ("one", "two", "three", "[DONE]") if word in text] == ["one", "two", "three", "[DONE]"]

@@ -7,6 +7,7 @@ import re
 import shutil
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -230,3 +231,56 @@ def test_the_dashboard_is_json_with_every_panel_in_its_own_place() -> None:
         cells |= mine
     assert len({panel["id"] for panel in drawn["panels"]}) == len(drawn["panels"])
     assert drawn["uid"] != dashboard("other", "m")["uid"]
+
+
+@pytest.mark.skipif(PROMTOOL is None, reason=NO_PROMTOOL)
+def test_the_rules_fire_for_a_language_model_that_refuses_begins_late_and_ends_again_and_again(tmp_path: Path) -> None:
+    (tmp_path / "rules.yaml").write_text(yaml.safe_dump(rule_groups("chat", "w", llm=True)))
+    about = '{{model="w",version="1",{}}}'
+    requests = f"http_server_request_duration_seconds_count{about}"
+    first = f"plimsoll_llm_time_to_first_token_seconds_bucket{about}"
+    restarts = 'plimsoll_code_restarts_total{model="w",version="1"}'
+    names = {rule["alert"] for rule in rule_groups("chat", "w", llm=True)["groups"][0]["rules"]}
+    assert {"PlimsollQueueFull", "PlimsollFirstToken", "PlimsollEngineRestarts"} <= names
+
+    def fired(series: list[dict[str, str]], wanted: set[str]) -> str:
+        expected = [
+            {"expr": f'count(ALERTS{{alertname="{name}",alertstate="firing"}})', "eval_time": "30m",
+             "exp_samples": [{"labels": "{}", "value": 1}] if name in wanted else []}
+            for name in names
+        ]  # fmt: skip
+        case = {"interval": "1m", "input_series": series, "promql_expr_test": expected}
+        test = {"rule_files": ["rules.yaml"], "evaluation_interval": "1m", "tests": [case]}
+        (tmp_path / "test.yaml").write_text(yaml.safe_dump(test))
+        command = [str(PROMTOOL), "test", "rules", "test.yaml"]
+        told = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+        return told.stdout + told.stderr if told.returncode else ""
+
+    well = [
+        {"series": requests.format('http_response_status_code="200"'), "values": "0+10x60"},
+        {"series": first.format('le="1"'), "values": "0+10x60"},
+        {"series": first.format('le="+Inf"'), "values": "0+10x60"},
+        {"series": restarts, "values": "1x60"},
+    ]
+    ill = [
+        {"series": requests.format('http_response_status_code="200"'), "values": "0+100x60"},
+        {"series": requests.format('http_response_status_code="429"'), "values": "0+1x60"},
+        {"series": first.format('le="10"'), "values": "0+1x60"},
+        {"series": first.format('le="60"'), "values": "0+10x60"},
+        {"series": first.format('le="+Inf"'), "values": "0+10x60"},
+        {"series": restarts, "values": "0+1x60"},
+    ]
+    assert fired(well, set()) == ""
+    assert fired(ill, {"PlimsollQueueFull", "PlimsollFirstToken", "PlimsollEngineRestarts"}) == ""
+
+
+@pytest.mark.skipif(PROMTOOL is None, reason=NO_PROMTOOL)
+@pytest.mark.parametrize(("kind", "found"), [({"llm": True}, 4), ({"writer": "w"}, 7)])
+def test_promtool_accepts_the_rules_of_language_models_and_assistants(
+    kind: dict[str, Any], found: int, tmp_path: Path
+) -> None:
+    rules = tmp_path / "rules.yaml"
+    rules.write_text(yaml.safe_dump(rule_groups("help", "m", **kind)))
+    told = subprocess.run([str(PROMTOOL), "check", "rules", str(rules)], capture_output=True, text=True, check=False)
+    assert told.returncode == 0, told.stdout + told.stderr
+    assert f"{found} rules found" in told.stdout

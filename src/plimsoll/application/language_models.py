@@ -95,6 +95,18 @@ class Llm(Part, frozen=True, kw_only=True):
         Annotated[int, Meta(ge=1, le=64, description="engines with the same model: processes here, pods on a cluster")]
         | None
     ) = None
+    prefill: (
+        Annotated[
+            int,
+            Meta(
+                ge=1,
+                le=64,
+                description="engines that only read questions, beside the replicas that write answers: on a cluster "
+                "with llm-d's stack",
+            ),
+        ]
+        | None
+    ) = None
     routing: (
         Annotated[
             Literal["prefix", "load"],

@@ -45,6 +45,15 @@ def json_option(function: Command) -> Command:
     return click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")(function)
 
 
+def token_option(function: Command) -> Command:
+    """`--token-file`: never the token itself, which others could see among the arguments."""
+    return click.option(
+        "--token-file",
+        type=click.Path(path_type=Path, dir_okay=False),
+        help="File with the token for a service that asks who calls; PLIMSOLL_TOKEN has it otherwise.",
+    )(function)
+
+
 def target_option(function: Command) -> Command:
     """`--target` and `--namespace`."""
     for decorate in (

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from msgspec import Struct
 
+from plimsoll.application.language_models import Endpoint
 from plimsoll.application.loading import ApplicationFile
 from plimsoll.application.shape import suggest_name
 from plimsoll.application.targets import target_named
@@ -25,7 +26,9 @@ from plimsoll.kinds.llm import DEFAULT_CONTEXT, LLMS
 from plimsoll.kinds.service import SERVICES
 from plimsoll.kinds.table import KINDS
 from plimsoll.llms.client import ChatRequest, ChatService, ChatStream, Message
+from plimsoll.runtime.client import TOKEN_HINT, encryption_of
 from plimsoll.state.directory import LOCAL, StateDirectory
+from plimsoll.targets.features import CalledService
 from plimsoll.targets.options import TargetOptions
 
 
@@ -45,9 +48,11 @@ class Opened(Struct, frozen=True, kw_only=True):
 
 @contextlib.contextmanager
 def open_assistant(
-    path: Path, name: str, target: str = LOCAL, options: TargetOptions | None = None
+    path: Path, name: str, target: str = LOCAL, options: TargetOptions | None = None, token: str = ""
 ) -> Iterator[Opened]:
     """An assistant, valid inside the block. It searches here, and has the language model of a target write.
+
+    `token` is sent to the service of the language model, where that one asks who calls.
 
     Raises FileError when the file has none of this name, and PlimsollError when its index is not built or its language
     model cannot be reached.
@@ -72,7 +77,7 @@ def open_assistant(
         ),
         context=llm.context or DEFAULT_CONTEXT,
     )
-    with _writer(file, path, part.llm, target, options) as (write, about):
+    with _writer(file, path, part.llm, target, options, token) as (write, about):
         yield Opened(
             assistant=Assistant(settings, passages_of(index), write, time.monotonic),
             part=part,
@@ -90,13 +95,12 @@ def _key_of(file: ApplicationFile, index: str, target: str) -> str:
 
 @contextlib.contextmanager
 def _writer(
-    file: ApplicationFile, path: Path, name: str, target: str, options: TargetOptions | None
+    file: ApplicationFile, path: Path, name: str, target: str, options: TargetOptions | None, token: str
 ) -> Iterator[tuple[Write, str]]:
     """What has a language model write, and what it is in words."""
     endpoint = LLMS.of(file.application)[name].endpoint
     if endpoint is not None:
-        service = ChatService(url=endpoint.url, key=_key(file, name), key_from=endpoint.key.env if endpoint.key else "")
-        yield _writes(service, endpoint.model), f"{endpoint.model} at {endpoint.url}"
+        yield _writes(_endpoint(file, name, endpoint), endpoint.model), f"{endpoint.model} at {endpoint.url}"
         return
     services, assistants = SERVICES.of(file.application), ASSISTANTS.of(file.application)
     by_assistant = {each for each, part in assistants.items() if part.llm == name}
@@ -106,19 +110,29 @@ def _writer(
         hint = f"add it to the file: services: {{chat: {{llm: {name}}}}}"
         raise file.error(f"no service has the language model '{name}'", hint, *LLMS.place(name))
     with open_service(path, serving, target, options) as up:
-        yield _writes(ChatService(url=f"{up.url.rstrip('/')}/v1"), name), f"{name} of the service {serving}"
+        yield _writes(_own_service(up, token), name), f"{name} of the service {serving}"
 
 
-def _key(file: ApplicationFile, name: str) -> str:
-    """The key of an endpoint, from the variable that the file names."""
-    endpoint = LLMS.of(file.application)[name].endpoint
-    if endpoint is None or endpoint.key is None:
-        return ""
+def _own_service(up: CalledService, token: str) -> ChatService:
+    """A service of the application, which is asked with the caller's token."""
+    return ChatService(
+        url=f"{up.url.rstrip('/')}/v1",
+        key=token,
+        key_hint=TOKEN_HINT,
+        host=up.host,
+        encryption=encryption_of(up.certificate) if up.certificate else None,
+    )
+
+
+def _endpoint(file: ApplicationFile, name: str, endpoint: Endpoint) -> ChatService:
+    """Somebody else's service, which is asked with the key of the variable that the file names."""
+    if endpoint.key is None:
+        return ChatService(url=endpoint.url)
     value = os.environ.get(endpoint.key.env, "").strip()
     if not value:
         at = (*LLMS.place(name), "endpoint", "key", "env")
         raise file.error(f"the variable {endpoint.key.env} is not set", "set it to the key of the service", *at)
-    return value
+    return ChatService(url=endpoint.url, key=value, key_hint=f"check the value of ${endpoint.key.env}")
 
 
 def _writes(service: ChatService, model: str) -> Write:

@@ -41,7 +41,8 @@ class LlmModel(Part, frozen=True, kw_only=True):
 class PreparedLlm(Part, frozen=True, kw_only=True):
     """A language model as a service of it needs it.
 
-    `adapter` is applied to all answers, `adapters` to those that ask for them. Without `model` it is an `endpoint`.
+    `adapter` is applied to all answers, `adapters` to those that ask for them. `prefill` are engines that only read
+    questions, beside the replicas. Without `model` it is an `endpoint`.
     """
 
     name: str
@@ -52,6 +53,7 @@ class PreparedLlm(Part, frozen=True, kw_only=True):
     context: int = DEFAULT_CONTEXT
     slots: int = DEFAULT_SLOTS
     replicas: int = 1
+    prefill: int = 0
     routing: Routing = "prefix"
     limits: LlmLimits = LlmLimits()
     endpoint: Endpoint | None = None
@@ -160,11 +162,16 @@ class LlmKind(Kind[Llm]):
             context=part.context or DEFAULT_CONTEXT,
             slots=part.slots or (DEFAULT_SLOTS if part.endpoint is None else DEFAULT_CALLS),
             replicas=part.replicas or 1,
+            prefill=part.prefill or 0,
             routing=part.routing or "prefix",
             limits=part.limits,
             endpoint=part.endpoint,
         )
-        made_of.append(setting("llm", to_builtins(part)))
+        said = to_builtins(part)
+        if part.prefill is None:
+            # What has nothing of it is what it was before there was such a word.
+            del said["prefill"]
+        made_of.append(setting("llm", said))
         return planner.add(name, PrepareLlm(llm=llm), made_of, needs=needs)
 
     def _check_settings(self, file: ApplicationFile, name: str, llm: Llm) -> None:

@@ -14,11 +14,13 @@ TRAINER = "trainer.kubeflow.org/v1alpha1"
 RAY = "ray.io/v1"
 GATEWAY = "gateway.networking.k8s.io/v1"
 KSERVE = "serving.kserve.io/v1beta1"
+KSERVE_LLM = "serving.kserve.io/v1alpha2"
 ENVOY = "gateway.envoyproxy.io/v1alpha1"
 KEDA = "keda.sh/v1alpha1"
 MONITORING = "monitoring.coreos.com/v1"
 INFERENCE = "inference.networking.k8s.io/v1"
 DRA = "resource.k8s.io/v1"
+RBAC = "rbac.authorization.k8s.io/v1"
 KINDS = (
     f"{JOBSET}/JobSet",
     f"{KUEUE}/LocalQueue",
@@ -30,6 +32,7 @@ KINDS = (
     f"{GATEWAY}/Gateway",
     f"{ENVOY}/BackendTrafficPolicy",
     f"{KSERVE}/InferenceService",
+    f"{KSERVE_LLM}/LLMInferenceService",
     f"{KEDA}/ScaledObject",
     f"{MONITORING}/ServiceMonitor",
     f"{MONITORING}/PrometheusRule",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import ssl
 import time
 import urllib.parse
 from collections.abc import Callable, Iterator, Sequence
@@ -60,11 +61,17 @@ class Ended(Struct, frozen=True, kw_only=True):
 
 
 class ChatService(Struct, frozen=True, kw_only=True):
-    """A service: the address that the API's paths are below, and its key; `key_from` says where the key is from."""
+    """A service: the address that the API's paths are below, and its key.
+
+    `key_hint` says what to do when the key is refused, or one is missing. `host` is a name that the service goes by
+    where it minds names, and `encryption` checks its certificate where the machine's authorities cannot.
+    """
 
     url: str
     key: str = ""
-    key_from: str = ""
+    key_hint: str = "give it a key with `key: {env: NAME}`"
+    host: str = ""
+    encryption: ssl.SSLContext | None = None
 
     def without_key(self, text: str) -> str:
         """Words of the service, without the key if it repeats it."""
@@ -116,6 +123,8 @@ class ChatStream:
         headers = {"Accept": "text/event-stream", "Content-Type": "application/json"}
         if self._service.key:
             headers["Authorization"] = f"Bearer {self._service.key}"
+        if self._service.host:
+            headers["Host"] = self._service.host
         url = f"{self._service.url.rstrip('/')}/chat/completions"
         return client.stream("POST", url, content=msgspec.json.encode(body), headers=headers)
 
@@ -182,12 +191,11 @@ class ChatStream:
         raise self._refusal(answer.status_code, reason, answer.headers.get("Location", ""))
 
     def _refusal(self, status: int, reason: str, location: str) -> RequestError:
-        key = self._service.key_from
         if 300 <= status < 400:
             return self._error(f"the address leads elsewhere, to {location[:_SHOWN]}", "write that address in the file")
         if status in {401, 403}:
-            hint = f"check the value of ${key}" if key else "give it a key with `key: {env: NAME}`"
-            return self._error(f"the language model refuses the key: {reason} (status {status})", hint)
+            refused = "refuses the key" if self._service.key else "wants a key"
+            return self._error(f"the language model {refused}: {reason} (status {status})", self._service.key_hint)
         if status == 404:
             hint = f"check `url` and the model's name there, '{self._request.model}'"
             return self._error(f"the address or the model is not there: {reason} (status 404)", hint)
@@ -265,6 +273,7 @@ def _client(service: ChatService, seconds: float) -> httpx2.Client:
     return httpx2.Client(
         timeout=httpx2.Timeout(seconds, connect=min(seconds, CONNECT_LIMIT)),
         trust_env=not _is_here(host),
+        verify=service.encryption or True,
         headers={"User-Agent": "plimsoll"},
     )
 

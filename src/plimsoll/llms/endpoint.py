@@ -9,7 +9,7 @@ import httpx2
 
 from plimsoll.errors import TargetError
 from plimsoll.llms.settings import EndpointSettings
-from plimsoll.llms.upstream import ROOT, UpstreamGone
+from plimsoll.llms.upstream import ROOT, Headers, UpstreamGone
 
 CONNECT_LIMIT = 10.0
 """Seconds to a connection; the limits of the answer itself are the service's."""
@@ -55,22 +55,22 @@ class EndpointUpstream:
         self._key()
         self._client: httpx2.AsyncClient | None = None
 
-    async def ask(self, path: str, body: bytes) -> EndpointAnswer:
+    async def ask(self, path: str, body: bytes, headers: Headers = ()) -> EndpointAnswer:
         """The answer to a POST. Raises UpstreamGone."""
         if self._client is None:
             # An answer may take long, and for how long is the service's own limit; so is how many there are at once.
             self._client = httpx2.AsyncClient(
                 timeout=httpx2.Timeout(None, connect=CONNECT_LIMIT), limits=httpx2.Limits(max_connections=None)
             )
-        headers = {"content-type": "application/json"}
+        sent = {**dict(headers), "content-type": "application/json"}
         if key := self._key():
-            headers["authorization"] = f"Bearer {key}"
+            sent["authorization"] = f"Bearer {key}"
         try:
             try:
-                return EndpointAnswer(await self._sent(self._client, path, body, headers))
+                return EndpointAnswer(await self._sent(self._client, path, body, sent))
             except _DROPPED:
                 # Such as a server that ends while its successor answers already: nothing has been answered yet.
-                return EndpointAnswer(await self._sent(self._client, path, body, headers))
+                return EndpointAnswer(await self._sent(self._client, path, body, sent))
         except httpx2.HTTPError as error:
             # The type says what happened. The text of such an error may have the request in it, and that has the key.
             raise UpstreamGone(f"it cannot be reached: {type(error).__name__}") from None

@@ -16,7 +16,7 @@ from typing import cast
 
 import httptools
 
-from plimsoll.llms.upstream import ROOT, UpstreamGone
+from plimsoll.llms.upstream import ROOT, Headers, UpstreamGone
 
 MOST_WAITING = 32 << 10
 """Bytes that wait for the client before the process is left waiting too."""
@@ -133,10 +133,10 @@ class SocketUpstream:
     def __init__(self, path: Path) -> None:
         self._path = str(path)
 
-    async def ask(self, path: str, body: bytes) -> Exchange:
+    async def ask(self, path: str, body: bytes, headers: Headers = ()) -> Exchange:
         """The answer to a POST. Raises UpstreamGone."""
         loop = asyncio.get_running_loop()
-        return await _asked(loop.create_unix_connection(Exchange, self._path), path, body)
+        return await _asked(loop.create_unix_connection(Exchange, self._path), path, body, headers)
 
 
 class BesideUpstream:
@@ -148,19 +148,22 @@ class BesideUpstream:
         self._host, self._port = parts.hostname or "", parts.port or 80
         self._base = parts.path.rstrip("/")
 
-    async def ask(self, path: str, body: bytes) -> Exchange:
+    async def ask(self, path: str, body: bytes, headers: Headers = ()) -> Exchange:
         """The answer to a POST. Raises UpstreamGone."""
         connecting = asyncio.get_running_loop().create_connection(Exchange, self._host, self._port)
-        return await _asked(connecting, self._base + path.removeprefix(ROOT), body)
+        return await _asked(connecting, self._base + path.removeprefix(ROOT), body, headers)
 
 
-async def _asked(connecting: Awaitable[tuple[asyncio.Transport, Exchange]], path: str, body: bytes) -> Exchange:
+async def _asked(
+    connecting: Awaitable[tuple[asyncio.Transport, Exchange]], path: str, body: bytes, headers: Headers
+) -> Exchange:
     """The answer to a POST by a connection of its own. Raises UpstreamGone."""
     try:
         transport, exchange = await connecting
     except OSError as error:
         raise UpstreamGone(f"it cannot be reached: {error.strerror or error}", reached=False) from error
     head = f"POST {path} HTTP/1.1\r\nhost: llm\r\ncontent-type: application/json\r\nconnection: close\r\n"
+    head += "".join(f"{name}: {value}\r\n" for name, value in headers)
     transport.writelines([head.encode(), b"content-length: %d\r\n\r\n" % len(body), body])
     try:
         await exchange.head()

@@ -8,11 +8,15 @@ from plimsoll.llms.routing import Routing
 
 
 class EndpointSettings(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """Somebody else's service. `key` is the name of the environment variable that has the key; empty without one."""
+    """Somebody else's service. `key` is the name of the environment variable that has the key; empty without one.
+
+    `passes` are headers of a request that reach it too.
+    """
 
     url: str
     model: str
     key: str = ""
+    passes: tuple[str, ...] = ()
 
 
 class LlmSettings(Struct, frozen=True, kw_only=True, omit_defaults=True):

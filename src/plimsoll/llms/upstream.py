@@ -2,10 +2,23 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 ROOT = "/v1"
 """What the paths of the API begin with, where an address has that in it already."""
+
+
+Headers = Sequence[tuple[str, str]]
+"""Headers of a request that are handed on, none of which has more than a word for a value."""
+_WORD = re.compile(r"[A-Za-z0-9.:\[\]_-]{1,255}")
+
+
+def passing(names: Sequence[str], headers: Mapping[str, str]) -> Headers:
+    """Those of a request's headers that are handed on. One whose value is no word is left out."""
+    found = ((name, headers.get(name, "")) for name in names)
+    return tuple((name, value) for name, value in found if _WORD.fullmatch(value))
 
 
 class UpstreamGone(Exception):
@@ -36,7 +49,7 @@ class Answer(Protocol):
 class Upstream(Protocol):
     """Takes requests of the OpenAI API."""
 
-    async def ask(self, path: str, body: bytes) -> Answer:
+    async def ask(self, path: str, body: bytes, headers: Headers = ()) -> Answer:
         """The answer to a POST, as soon as its first line is there. Raises UpstreamGone."""
 
 

@@ -21,6 +21,8 @@ OipMessage = dict[str, Any]
 """A JSON object of the Open Inference Protocol, as it was received: not every server checks its own types."""
 LIMIT = 60.0
 """Seconds for a response."""
+TOKEN_HINT = "put a token that may ask it into the variable PLIMSOLL_TOKEN, or name its file with --token-file"  # noqa: S105
+"""What to do where a service asks who calls."""
 
 
 _NONE: Mapping[str, str] = MappingProxyType({})
@@ -57,11 +59,14 @@ def connection_to(address: urllib.parse.SplitResult, limit: float) -> http.clien
     """A connection that is not open yet. Raises TargetError for a certificate of `calling_as` that cannot be read."""
     if address.scheme != "https":
         return http.client.HTTPConnection(address.netloc, timeout=limit)
-    return http.client.HTTPSConnection(address.netloc, timeout=limit, context=_encryption(_certificate.get()))
+    return http.client.HTTPSConnection(address.netloc, timeout=limit, context=encryption_of(_certificate.get()))
 
 
-def _encryption(certificate: str) -> ssl.SSLContext:
-    """What checks the server: the machine's authorities, or the one certificate that is known."""
+def encryption_of(certificate: str) -> ssl.SSLContext:
+    """What checks a server: the machine's authorities, or the one certificate of this file.
+
+    Raises TargetError for a file that cannot be read.
+    """
     context = ssl.create_default_context()
     if certificate:
         from plimsoll.runtime.server.tls.material import leaf_of
@@ -130,7 +135,7 @@ def _call(url: str, method: str, path: str, body: bytes | None, limit: float) ->
         reason = decoded.get("error") if isinstance(decoded, dict) else None
         reason = reason.get("message") if isinstance(reason, dict) else reason
         hint = ""
-        if answer.status == http.HTTPStatus.UNAUTHORIZED:
-            hint = "put the token into the variable PLIMSOLL_TOKEN, or name its file with --token-file"
+        if answer.status in {http.HTTPStatus.UNAUTHORIZED, http.HTTPStatus.FORBIDDEN}:
+            hint = TOKEN_HINT
         raise failure(f"{reason or 'no reason given'} (status {answer.status})", where=url + path, hint=hint)
     return dict(decoded)

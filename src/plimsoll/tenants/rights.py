@@ -57,7 +57,7 @@ IN_NAMESPACE = (
     Allowed(group="ray.io", resources=("rayclusters",), verbs=LOOK),
     Allowed(group="resource.k8s.io", resources=("resourceclaims", "resourceclaimtemplates")),
     Allowed(group="scheduling.k8s.io", resources=("podgroups",)),
-    Allowed(group="serving.kserve.io", resources=("inferenceservices",)),
+    Allowed(group="serving.kserve.io", resources=("inferenceservices", "llminferenceservices")),
     Allowed(group="trainer.kubeflow.org", resources=("trainingruntimes", "trainjobs")),
 )
 CLASSES = (

@@ -37,7 +37,9 @@ def session(bench: Bench, server: Server) -> KubernetesSession:
     return bench.session()
 
 
-def llm_step(bench: Bench, session: KubernetesSession, engine: str, *, replicas: int = 1, **files: str) -> AnyStep:
+def llm_step(
+    bench: Bench, session: KubernetesSession, engine: str, *, replicas: int = 1, prefill: int = 0, **files: str
+) -> AnyStep:
     """A service of a model with these files."""
     metrics = json.dumps({"accuracy": 0.9})
     bench.does("train/triage", lambda pod: pod.leave(**files, metrics_json=metrics))
@@ -46,7 +48,7 @@ def llm_step(bench: Bench, session: KubernetesSession, engine: str, *, replicas:
     register = register_step(bench, training)
     done(session, register)
     model = LlmModel(name="writer", reference="triage", register_key=register.key)
-    llm = PreparedLlm(name="writer", engine=engine, model=model, replicas=replicas)
+    llm = PreparedLlm(name="writer", engine=engine, model=model, replicas=replicas, prefill=prefill)
     return bench.step("chat", Serve(service="chat", model="", llm=llm))
 
 
@@ -79,6 +81,8 @@ def test_an_engine_in_a_container_stands_beside_the_server(bench: Bench, session
     done(session, step)
     assert [each["name"] for each in pod_of(bench)["containers"]] == ["server", "engine"]
     assert told(bench)["llm"]["endpoint"]["url"] == "http://127.0.0.1:8000/v1"
+    # What stands is what its record says: a second run leaves it.
+    assert session.result(step) is not None
 
 
 @pytest.mark.parametrize("extension", [True, False])

@@ -10,7 +10,7 @@ from msgspec.structs import replace
 
 from plimsoll.kinds.service_settings import Scale, Telemetry
 from plimsoll.kubernetes.api import Api, ApiError
-from plimsoll.kubernetes.cluster import ENVOY, KEDA, KSERVE, Cluster
+from plimsoll.kubernetes.cluster import ENVOY, KEDA, KSERVE, KSERVE_LLM, Cluster
 from plimsoll.kubernetes.comparing import differences
 from plimsoll.kubernetes.memory import MemoryCluster
 from plimsoll.planning.steps import Step, WorkerResources
@@ -24,6 +24,7 @@ from plimsoll.targets.kubernetes.manifests.groups import ServedVersions, Watched
 from plimsoll.targets.kubernetes.manifests.models import trust
 from plimsoll.targets.kubernetes.manifests.serving import objects
 from plimsoll.targets.kubernetes.namespace import namespace_manifest
+from tests.targets.kubernetes.manifests.test_disaggregated import apart
 from tests.targets.kubernetes.manifests.test_inference_pool import several
 from tests.targets.kubernetes.test_manifests import pod_of, training
 
@@ -38,6 +39,7 @@ ADDONS = (
     "gateway",
     "envoy",
     "kserve",
+    "kserve-llm",
     "keda",
     "prometheus",
     "inference",
@@ -48,7 +50,14 @@ CLUSTER = Cluster(
     gateways=("lab",),
     admitting=("all",),
     classes=("gpu.example.com",),
-    served=frozenset({f"{ENVOY}/BackendTrafficPolicy", f"{KEDA}/ScaledObject", f"{KSERVE}/InferenceService"}),
+    served=frozenset(
+        {
+            f"{ENVOY}/BackendTrafficPolicy",
+            f"{KEDA}/ScaledObject",
+            f"{KSERVE}/InferenceService",
+            f"{KSERVE_LLM}/LLMInferenceService",
+        }
+    ),
 )
 CHOSEN = {"serving": "deployment", "traffic": "gateway", "metrics": "operator", "scale": "hpa"}
 MERGED = frozenset({"containers", "initContainers", "volumes", "volumeMounts", "env", "listeners", "replicatedJobs"})
@@ -83,6 +92,10 @@ def services() -> Iterator[Manifest]:
     yield from objects(served(service="sleeps", scale=Scale(min=0, max=3)), CLUSTER, CHOSEN)
     yield from objects(served(service="kept"), CLUSTER, {**CHOSEN, "serving": "kserve", "traffic": "service"})
     yield from objects(replace(several(), application="app"), CLUSTER, {**CHOSEN, "routing": "inferencepool"})
+    pooled = {**CHOSEN, "routing": "inferencepool"}
+    yield from objects(replace(apart(), application="app", service="reads"), CLUSTER, pooled)
+    kept = replace(apart(), application="app", service="kept-reads")
+    yield from objects(kept, CLUSTER, {**pooled, "engines": "llminferenceservice"})
     accelerated = served(service="fast", resources=WorkerResources(accelerators=1))
     yield from objects(accelerated, CLUSTER, {**CHOSEN, "traffic": "service", "metrics": "annotations"})
 

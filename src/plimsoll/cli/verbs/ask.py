@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import click
 
 from plimsoll.cli import completion
-from plimsoll.cli.options import application_file, file_option, json_option, print_json, target_option
+from plimsoll.cli.options import application_file, file_option, json_option, print_json, target_option, token_option
 from plimsoll.errors import PlimsollError, RequestError
 
 if TYPE_CHECKING:
@@ -40,6 +40,7 @@ LONGEST_LINE = 1 << 16
 @click.option("--why", is_flag=True, help="Show the passages with their scores, and the time of each stage.")
 @file_option
 @target_option
+@token_option
 @json_option
 def command(
     name: str,
@@ -52,6 +53,7 @@ def command(
     file: Path,
     target: str,
     namespace: str | None,
+    token_file: Path | None,
     as_json: bool,
 ) -> int:
     """Ask the assistant NAME; each sentence of its answer names the passage that supports it.
@@ -59,10 +61,12 @@ def command(
     Without QUESTION, each line of standard input is a question of its own; in a terminal it is a conversation.
     """
     from plimsoll.assistants.answering import Limits
+    from plimsoll.cli.tokens import token_from
     from plimsoll.engine.asking import open_assistant
     from plimsoll.targets.options import TargetOptions
 
-    with open_assistant(application_file(file), name, target, TargetOptions(namespace=namespace)) as opened:
+    token, options = token_from(token_file), TargetOptions(namespace=namespace)
+    with open_assistant(application_file(file), name, target, options, token) as opened:
         most = opened.assistant.settings.limits
         limits = Limits(tokens=tokens or most.tokens, seconds=seconds or most.seconds, top=top or most.top)
         asking = _Asking(opened.assistant, limits, labels or None, as_json=as_json, why=why)

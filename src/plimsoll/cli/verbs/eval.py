@@ -15,6 +15,7 @@ from plimsoll.cli.options import (
     json_option,
     print_json,
     target_option,
+    token_option,
     width,
 )
 from plimsoll.cli.terminal import one_line
@@ -37,18 +38,29 @@ _SHOWN = 8
 )
 @file_option
 @target_option
+@token_option
 @json_option
-def command(name: str, against: str | None, file: Path, target: str, namespace: str | None, as_json: bool) -> int:
+def command(
+    name: str,
+    against: str | None,
+    file: Path,
+    target: str,
+    namespace: str | None,
+    token_file: Path | None,
+    as_json: bool,
+) -> int:
     """Ask the assistant NAME its judged questions, and print what its answers are worth beside the last time.
 
     The exit status is 0 when every bound of `accept` holds and every question had an answer, else 1.
     """
+    from plimsoll.cli.tokens import token_from
     from plimsoll.engine.asking import open_assistant
     from plimsoll.engine.evaluating import evaluate, last, last_of_another
     from plimsoll.report.assistant_page import assistant_page
     from plimsoll.targets.options import TargetOptions
 
-    with open_assistant(application_file(file), name, target, TargetOptions(namespace=namespace)) as opened:
+    token, options = token_from(token_file), TargetOptions(namespace=namespace)
+    with open_assistant(application_file(file), name, target, options, token) as opened:
         state = application_state(file, target)
         earlier = last_of_another(opened, state, against) if against is not None else last(state, name)
         kept = evaluate(opened, state, _quiet if as_json else _told, assistant_page, earlier)

@@ -18,6 +18,7 @@ from plimsoll.cli.options import (
     print_json,
     target_is_given,
     target_option,
+    token_option,
 )
 
 if TYPE_CHECKING:
@@ -37,11 +38,7 @@ MAX_COLUMNS = 8
 )
 @file_option
 @target_option
-@click.option(
-    "--token-file",
-    type=click.Path(path_type=Path, dir_okay=False),
-    help="File with the token for a service that asks who calls; PLIMSOLL_TOKEN has it otherwise.",
-)
+@token_option
 @click.option("--csv", "as_csv", is_flag=True, help="Print CSV with all columns.")
 @json_option
 def command(

@@ -85,6 +85,7 @@ ADDONS = {
     """,
     "envoy": "gateway.envoyproxy.io/v1alpha1 BackendTrafficPolicy backendtrafficpolicies N - status",
     "kserve": "serving.kserve.io/v1beta1 InferenceService inferenceservices N label1035 status",
+    "kserve-llm": "serving.kserve.io/v1alpha2 LLMInferenceService llminferenceservices N label1035 status",
     "keda": "keda.sh/v1alpha1 ScaledObject scaledobjects N - status",
     "prometheus": """
         monitoring.coreos.com/v1 Prometheus prometheuses N - status

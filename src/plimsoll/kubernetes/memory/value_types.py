@@ -40,7 +40,8 @@ def _maps(value: Any) -> Iterator[tuple[str, dict[str, Any]]]:
                 yield key, each
             elif key == "env" and isinstance(each, list):
                 yield key, {str(item.get("name")): item.get("value", "") for item in each if isinstance(item, dict)}
-            elif key not in ("managedFields", "data"):
+            # The schema of a definition describes such maps and has none.
+            elif key not in ("managedFields", "data", "openAPIV3Schema"):
                 yield from _maps(each)
 
 

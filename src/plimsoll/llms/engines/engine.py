@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Literal
 
 from msgspec import Struct
 
 PORT = 8000
 """Where an engine in a container answers, beside the server that hands requests on to it."""
+DECODE_PORT = 8001
+"""Where one answers that only writes: at `PORT` stands what has the question read elsewhere before."""
+PREFILL_PORT = 8080
+"""Where one answers that only reads: pods that a picker chooses among have one port in common, the server's."""
+Role = Literal["whole", "decode", "prefill"]
+"""What an engine does of an answer: all of it, the writing, or the reading of the question before."""
 
 
 class Serving(Struct, frozen=True, kw_only=True):
@@ -20,15 +27,26 @@ class Serving(Struct, frozen=True, kw_only=True):
     slots: int
     tokens: int
     accelerators: int
+    role: Role = "whole"
+
+    @property
+    def port(self) -> int:
+        """Where it is to answer."""
+        return {"whole": PORT, "decode": DECODE_PORT, "prefill": PREFILL_PORT}[self.role]
 
 
 class Container(Struct, frozen=True, kw_only=True):
-    """A container that answers the OpenAI API at `PORT`. `health` is a path that is 200 once it does."""
+    """A container that answers the OpenAI API at `port`. `health` is a path that is 200 once it does.
+
+    `address` is the variable that is to have the pod's own address; empty without one.
+    """
 
     image: str
     command: tuple[str, ...]
     environment: dict[str, str]
     health: str
+    port: int = PORT
+    address: str = ""
 
 
 class Engine(Struct, frozen=True, kw_only=True):

@@ -52,6 +52,8 @@ def in_pods(
     if url:
         model = _elsewhere(llm, version_of, url)
         return AssistantInPods(file=assistant_file(plan, index, model, rules), versions={INDEX: version})
+    # Nobody picks among the pods of an assistant: each has the whole of the language model.
+    llm = replace(llm, prefill=0)
     model = llm_in_pods(llm, lambda each: version_of(each.reference))
     beside = {place: version_of(each.reference) for place, each in places(llm).items()}
     return AssistantInPods(

@@ -15,10 +15,12 @@ from plimsoll.kubernetes.cluster import (
     JOBSET,
     KEDA,
     KSERVE,
+    KSERVE_LLM,
     KUEUE,
     MONITORING,
     POD_GROUP,
     RAY,
+    RBAC,
     TRAINER,
 )
 from plimsoll.kubernetes.content import content
@@ -26,7 +28,9 @@ from plimsoll.kubernetes.objects import has_condition
 from plimsoll.targets.kubernetes import names
 from plimsoll.targets.kubernetes.ends import await_gone
 from plimsoll.targets.kubernetes.listing import listed
-from plimsoll.targets.kubernetes.manifests.inference_pool import PICKER, RBAC
+from plimsoll.targets.kubernetes.made_deployments import deployments
+from plimsoll.targets.kubernetes.manifests.disaggregated import PREFILL
+from plimsoll.targets.kubernetes.manifests.inference_pool import PICKER
 from plimsoll.targets.kubernetes.names import LEASES
 from plimsoll.targets.kubernetes.namespace import REMOVAL_LIMIT, await_end, is_made
 from plimsoll.targets.kubernetes.neighbours import neighbours, remnants, told
@@ -44,6 +48,7 @@ KINDS = (
     (KEDA, "ScaledObject"),
     ("autoscaling/v2", "HorizontalPodAutoscaler"),
     (KSERVE, "InferenceService"),
+    (KSERVE_LLM, "LLMInferenceService"),
     ("apps/v1", "Deployment"),
     (TRAINER, "TrainJob"),
     (TRAINER, "TrainingRuntime"),
@@ -79,9 +84,9 @@ def services(api: Api, application: str, namespace: str) -> Mapping[str, str]:
         if addresses and has_condition(each, "Programmed"):
             ways["gateway"] = f"http://{addresses[0]['value']}"
     found = {}
-    for _, _, each in listed(api, [("apps/v1", "Deployment")], namespace, selector):
+    for each in deployments(api, namespace, selector):
         labels = each["metadata"]["labels"]
-        service = labels.get(names.SERVICE) if labels.get(names.VERSION) != PICKER else None
+        service = labels.get(names.SERVICE) if labels.get(names.VERSION) not in {PICKER, PREFILL} else None
         if service and each.get("status", {}).get("availableReplicas", 0):
             inside = f"http://{service_name(api, application, namespace, service)}.{namespace}.svc"
             found[service] = f"{ways['gateway']}/{service}" if "gateway" in ways else inside

@@ -64,6 +64,12 @@ def _of_inference_service(manifest: Manifest, namespace: str) -> tuple[str, str]
     return f"{manifest['metadata']['name']}-predictor-{namespace}", "its host name"
 
 
+def _of_llm_inference_service(manifest: Manifest, _: str) -> tuple[str, str]:
+    # Of longer ones KServe takes a digest in place of the end.
+    end = "-prefill" if "prefill" in manifest["spec"] else ""
+    return f"{manifest['metadata']['name']}-kserve{end}", "its Deployment"
+
+
 def _of_gateway(manifest: Manifest, _: str) -> tuple[str, str]:
     # As GEP-1762 has it for gateways that are deployed when they are asked for.
     return f"{manifest['metadata']['name']}-{manifest['spec']['gatewayClassName']}", "the Service of its proxies"
@@ -85,6 +91,7 @@ NAMING: Mapping[str, Naming] = MappingProxyType(
         "RayJob": Naming(grammar=LABEL_1035, longest=47),
         "PodGroup": Naming(grammar=SUBDOMAIN),
         "InferenceService": Naming(grammar=LABEL_1035, derived=_of_inference_service),
+        "LLMInferenceService": Naming(grammar=LABEL_1035, derived=_of_llm_inference_service),
         # A label of every pod has the names of these.
         "Deployment": Naming(grammar=LABEL, longest=63),
         "Gateway": Naming(grammar=LABEL_1035, derived=_of_gateway),

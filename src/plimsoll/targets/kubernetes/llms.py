@@ -9,13 +9,16 @@ from msgspec.structs import replace
 
 from plimsoll.kinds.llm import LlmModel, PreparedLlm
 from plimsoll.llms.engines import ENGINES
-from plimsoll.llms.engines.engine import PORT, Container, Serving
+from plimsoll.llms.engines.engine import PORT, Container, Role, Serving
 from plimsoll.llms.settings import EndpointSettings
 from plimsoll.planning.steps import WorkerResources
 from plimsoll.registry.versions import ModelVersion
 from plimsoll.runtime.server.service_file import ModelFile
 from plimsoll.targets.kubernetes.manifests.models import MODEL
 from plimsoll.targets.llms import entry, llm_version, model_file_name, settings_of
+
+PREFILLER = "x-prefiller-host-port"
+"""The header in which llm-d's picker names the engine that is to read a question."""
 
 
 def places(llm: PreparedLlm) -> dict[str, LlmModel]:
@@ -36,13 +39,24 @@ def in_pods(llm: PreparedLlm, version_of: Callable[[LlmModel], ModelVersion]) ->
     adapters = {name: str(path) for name, path in paths.items() if name != llm.name}
     settings = settings_of(llm, adapters, None)
     if ENGINES[llm.engine].container is not None:
-        settings = replace(settings, endpoint=EndpointSettings(url=f"http://127.0.0.1:{PORT}/v1", model=llm.name))
+        passes = (PREFILLER,) if llm.prefill else ()
+        beside = EndpointSettings(url=f"http://127.0.0.1:{PORT}/v1", model=llm.name, passes=passes)
+        settings = replace(settings, endpoint=beside)
     assert llm.model is not None  # noqa: S101 - it has one without an endpoint
     return entry(llm, version_of(llm.model), paths[llm.name], digests, settings)
 
 
 def container_of(llm: PreparedLlm, file: ModelFile, resources: WorkerResources) -> Container | None:
     """The container of its engine; None for one that our server runs itself, and for an endpoint."""
+    return _container(llm, file, resources, "decode" if llm.prefill else "whole")
+
+
+def prefiller_of(llm: PreparedLlm, file: ModelFile, resources: WorkerResources) -> Container | None:
+    """The container of an engine that only reads questions; None where none is asked for."""
+    return _container(llm, file, resources, "prefill") if llm.prefill else None
+
+
+def _container(llm: PreparedLlm, file: ModelFile, resources: WorkerResources, role: Role) -> Container | None:
     make = ENGINES[llm.engine].container
     if make is None or file.llm is None:
         return None
@@ -54,5 +68,6 @@ def container_of(llm: PreparedLlm, file: ModelFile, resources: WorkerResources) 
         slots=llm.slots,
         tokens=llm.limits.tokens,
         accelerators=resources.accelerators,
+        role=role,
     )
     return make(serving)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from plimsoll.errors import FileError
+from plimsoll.kinds.llm import PrepareLlm
 from plimsoll.kinds.model import TrainGang
 from plimsoll.kinds.serve import Serve
 from plimsoll.kubernetes.cluster import Cluster
@@ -16,6 +17,7 @@ from plimsoll.runtime.pod_task import WORKER_PORT
 from plimsoll.targets.kubernetes import names
 from plimsoll.targets.kubernetes.grammar import LABEL, naming_problem, word_problem
 from plimsoll.targets.kubernetes.manifests.gang import host_names, provider_of
+from plimsoll.targets.kubernetes.manifests.inference_pool import leads_by_pool
 from plimsoll.targets.kubernetes.manifests.isolation import missing_classes
 from plimsoll.targets.kubernetes.preview import Previewed, during_promotion, preview
 from plimsoll.targets.kubernetes.providers import PRINT_RIGHTS
@@ -41,6 +43,7 @@ def problems(plan: Plan, cluster: Cluster, chosen: Mapping[str, str]) -> tuple[S
         *_unnameable([*made, *later], cluster),
         *_meeting([*made, *later]),
         *missing_classes(plan, cluster),
+        *_unpicked(plan, cluster, chosen),
     )
     return tuple(dict.fromkeys(found))
 
@@ -73,6 +76,20 @@ def _too_many(plan: Plan, chosen: Mapping[str, str]) -> Iterator[Shortfall]:
                 )
                 remedy = f"use about {most} workers, or another framework"
                 yield Shortfall(step=step.name, setting=("workers",), message=message, remedy=remedy)
+
+
+def _unpicked(plan: Plan, cluster: Cluster, chosen: Mapping[str, str]) -> Iterator[Shortfall]:
+    """Language models whose questions are to be read apart, where nothing picks who reads them."""
+    if leads_by_pool(chosen):
+        return
+    for step in plan.steps:
+        if isinstance(step.work, PrepareLlm) and step.work.llm.prefill:
+            text = f"nothing on {cluster.target} leads questions to engines that only read them"
+            remedy = (
+                "remove `prefill`, or have a gateway there with the Inference Extension's InferencePool, "
+                "and neither --prefer service nor --prefer kserve"
+            )
+            yield Shortfall(step=step.name, setting=("prefill",), message=text, remedy=remedy)
 
 
 def _reserved(plan: Plan, cluster: Cluster, made: list[Previewed]) -> Iterator[Shortfall]:

@@ -14,6 +14,7 @@ from plimsoll.kubernetes.cluster import (
     JOBSET,
     KEDA,
     KSERVE,
+    KSERVE_LLM,
     KUEUE,
     MONITORING,
     POD_GROUP,
@@ -98,7 +99,10 @@ def _inside(cluster: Cluster) -> str:
 
 
 def _pool(cluster: Cluster) -> str:
-    words = "the Inference Extension's picker leads to replicas of language models by what they have read"
+    words = (
+        "the Inference Extension's picker leads to replicas of language models by what they have read, and llm-d's to "
+        "engines that only read, where `prefill` asks for them"
+    )
     return words if cluster.gateways else ""
 
 
@@ -141,6 +145,14 @@ NEEDS: Mapping[str, tuple[_Offer, ...]] = {
         _Offer(name="deployment", ready=_always("a Deployment and a Service")),
         _Offer(name="kserve", ready=_always("KServe keeps the servers"), kinds=(f"{KSERVE}/InferenceService",)),
     ),
+    "engines": (
+        _Offer(name="sidecar", ready=_always("vllm and tgi run beside our server, in pods like those of all services")),
+        _Offer(
+            name="llminferenceservice",
+            ready=_always("KServe's LLMInferenceService keeps the pods of vllm and tgi"),
+            kinds=(f"{KSERVE_LLM}/LLMInferenceService",),
+        ),
+    ),
     "traffic": (
         _Offer(
             name="gateway",
@@ -180,8 +192,9 @@ NEEDS: Mapping[str, tuple[_Offer, ...]] = {
 
 def needs(cluster: Cluster, preferred: Iterable[str] = ()) -> tuple[str, ...]:
     """What is chosen for on a cluster: Ray's own way only where there is another, or where one is asked for; so too
-    what leads to replicas."""
+    what keeps engines of language models, and what leads to replicas."""
     others = {
+        "engines": cluster.serves(f"{KSERVE_LLM}/LLMInferenceService") or "llminferenceservice" in preferred,
         "ray": cluster.serves(f"{RAY}/RayJob") or "rayjob" in preferred,
         "routing": cluster.serves(f"{INFERENCE}/InferencePool") or "inferencepool" in preferred,
     }

@@ -115,7 +115,7 @@ def _in_namespace(
         yield from _needs(MADE_WITH, resource_of(kind), namespace, group_of(api_version))
     for api_version, kind in sorted(watched):
         yield from _needs(("get",), resource_of(kind), namespace, group_of(api_version))
-    if chosen["serving"] == "kserve" and serves:
+    if serves and (chosen["serving"] == "kserve" or chosen.get("engines") == "llminferenceservice"):
         yield from _needs(("get", "list", "delete"), "deployments", namespace, "apps")
     if watched:
         yield from _needs(("delete",), "pods", namespace)

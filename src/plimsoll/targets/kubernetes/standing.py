@@ -10,14 +10,18 @@ from msgspec import Struct
 from plimsoll.kubernetes.api import Api, ApiError, Manifest
 from plimsoll.kubernetes.cluster import Cluster
 from plimsoll.targets.kubernetes import names
+from plimsoll.targets.kubernetes.made_deployments import deployments
 from plimsoll.targets.kubernetes.manifests.callers import secret_name
+from plimsoll.targets.kubernetes.manifests.disaggregated import PREFILL
 from plimsoll.targets.kubernetes.manifests.groups import ServedVersions
 from plimsoll.targets.kubernetes.manifests.inference_pool import PICKER
 from plimsoll.targets.kubernetes.manifests.serving import PROVIDERS, RECORD, SERVED, objects
 from plimsoll.targets.kubernetes.own_objects import OwnObjects
 from plimsoll.targets.services import shares_sentence
 
-NEEDED = frozenset({"Service", "Deployment", "InferenceService", "InferencePool", "HTTPRoute", "Gateway"})
+NEEDED = frozenset(
+    {"Service", "Deployment", "InferenceService", "LLMInferenceService", "InferencePool", "HTTPRoute", "Gateway"}
+)
 """Kinds without which no request arrives."""
 _PROVIDERS = msgspec.json.Decoder(dict[str, str])
 
@@ -148,8 +152,9 @@ def _servers(api: Api, application: str, namespace: str) -> dict[str, int]:
     """How many servers of each service are ready."""
     selector = names.selector(names.of_application(application))
     found: dict[str, int] = {}
-    # A picker answers nothing itself.
-    for each in api.list("apps/v1", "Deployment", namespace, f"{selector},{names.VERSION}!={PICKER}"):
+    for each in deployments(api, namespace, f"{selector},{names.VERSION} notin ({PICKER},{PREFILL})"):
+        if each["metadata"]["labels"].get(names.VERSION) == PREFILL:
+            continue
         if service := each["metadata"]["labels"].get(names.SERVICE):
             ready = each.get("status", {}).get("availableReplicas", 0)
             found[service] = found.get(service, 0) + ready

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from plimsoll.kubernetes.api import Api, ApiError
 from plimsoll.targets.kubernetes import names, pods
 from plimsoll.targets.kubernetes.ends import describe_end
+from plimsoll.targets.kubernetes.made_deployments import deployments
 from plimsoll.targets.kubernetes.observing import Observing
 from plimsoll.targets.kubernetes.work.rollout import is_rolled_out, unready
 
@@ -16,7 +17,7 @@ def waits_of(api: Api, application: str, namespace: str) -> list[str]:
     found = list(_of_namespace(api, namespace))
     selector = names.selector(names.of_application(application))
     observing = Observing(api, namespace)
-    for each in api.list("apps/v1", "Deployment", namespace, selector):
+    for each in deployments(api, namespace, selector):
         service = each["metadata"]["labels"].get(names.SERVICE)
         if service and each["spec"].get("replicas", 1) and not is_rolled_out(each):
             reason = unready(api, each, observing)
@@ -29,7 +30,7 @@ def why_not_ready(api: Api, application: str, namespace: str, service: str) -> s
     """Why no server of a service is ready; empty when nothing says so."""
     selector = names.selector({**names.of_application(application), names.SERVICE: service})
     observing = Observing(api, namespace)
-    for each in api.list("apps/v1", "Deployment", namespace, selector):
+    for each in deployments(api, namespace, selector):
         reason = unready(api, each, observing)
         if words := reason.refusal or reason.reason:
             return words

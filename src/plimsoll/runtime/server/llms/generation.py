@@ -11,7 +11,7 @@ from plimsoll.llms.events import Events, TooLong, Usage, text_in, text_of_stream
 from plimsoll.llms.joining import ErrorInStream, Joined, NotJoined
 from plimsoll.llms.prefixes import blocks_of
 from plimsoll.llms.requests import OPERATIONS, PATHS, Asked, written
-from plimsoll.llms.upstream import Answer, UpstreamGone, whole
+from plimsoll.llms.upstream import Answer, Headers, UpstreamGone, passing, whole
 from plimsoll.runtime.server.counts import EACH_TOKEN, FIRST_TOKEN
 from plimsoll.runtime.server.data_plane import DataPlane
 from plimsoll.runtime.server.inference import Inference
@@ -227,7 +227,7 @@ class Generation(Inference):
         while True:
             await self._turn(tried)
             try:
-                return await replicas.upstream(self._replica).ask(PATHS[self.asked.kind], self._body)
+                return await replicas.upstream(self._replica).ask(PATHS[self.asked.kind], self._body, self._passed())
             except UpstreamGone as gone:
                 self._give_back()
                 tried.add(self._replica)
@@ -236,6 +236,11 @@ class Generation(Inference):
             except BaseException:  # also when the client has gone before the first token
                 self._give_back()
                 raise
+
+    def _passed(self) -> Headers:
+        """What of the request's headers reaches the engine."""
+        endpoint = self.language_model.settings.endpoint
+        return passing(endpoint.passes, self.headers) if endpoint is not None and endpoint.passes else ()
 
     async def _turn(self, tried: set[int]) -> None:
         """Wait for the turn at a replica. Raises Busy."""

@@ -12,10 +12,10 @@ import msgspec
 from msgspec.structs import replace
 
 from plimsoll.kubernetes.api import Manifest
+from plimsoll.kubernetes.cluster import RBAC
 from plimsoll.runtime.server.identities.cluster_settings import PLACE, ClusterSettings
 from plimsoll.runtime.server.identities.settings import OPTION, AuthSettings
 from plimsoll.targets.kubernetes.manifests.groups import ServedVersions
-from plimsoll.targets.kubernetes.manifests.inference_pool import RBAC
 
 SUFFIX = "-callers"
 """What the names of the Secret and of the account of such a service end with."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from plimsoll.kubernetes.api import Manifest
-from plimsoll.llms.engines.engine import PORT, Container
+from plimsoll.llms.engines.engine import Container
 from plimsoll.runtime.pod_task import WORK
 from plimsoll.targets.kubernetes.manifests.groups import ServedVersions
 from plimsoll.targets.kubernetes.manifests.pod import RESTRICTED
@@ -21,14 +21,18 @@ def engine_container(engine: Container, resources: Manifest) -> Manifest:
     """The container: it reads what an init container has verified, and is reached from within the pod."""
 
     def asked(every: int, tries: int) -> Manifest:
-        get = {"path": engine.health, "port": PORT}
+        get = {"path": engine.health, "port": engine.port}
         return {"httpGet": get, "periodSeconds": every, "timeoutSeconds": 5, "failureThreshold": tries}
 
+    own: list[Manifest] = []
+    if engine.address:
+        own.append({"name": engine.address, "valueFrom": {"fieldRef": {"fieldPath": "status.podIP"}}})
     return {
         "name": "engine",
         "image": engine.image,
         "command": list(engine.command),
-        "env": [{"name": name, "value": value} for name, value in engine.environment.items()],
+        # In this order: a record that is read back has another.
+        "env": [*({"name": name, "value": value} for name, value in sorted(engine.environment.items())), *own],
         "resources": resources,
         "securityContext": RESTRICTED,
         "terminationMessagePolicy": "FallbackToLogsOnError",

@@ -36,7 +36,8 @@ class ServedVersions(Struct, frozen=True, kw_only=True):
 
     `latency` is the promised 99th percentile in seconds. `watched` are versions by their number. `name` is what its
     objects are called, empty for the name that goes without saying. `architectures` are those of the image. `engine` is
-    a container beside the server that computes for it. `asks` is a service of the application that it asks. `auth` is
+    a container beside the server that computes for it, `prefiller` one that only reads questions, of which there are
+    `prefillers` in pods of their own. `asks` is a service of the application that it asks. `auth` is
     how its servers know their callers, by files in their pods. `isolation` is what the file asks for.
     """
 
@@ -54,6 +55,8 @@ class ServedVersions(Struct, frozen=True, kw_only=True):
     architectures: tuple[str, ...] = ()
     name: str = ""
     engine: Container | None = None
+    prefiller: Container | None = None
+    prefillers: int = 0
     asks: str = ""
     auth: AuthSettings | None = None
     isolation: Isolation | None = None

@@ -52,7 +52,7 @@ def service_policy(
         spec["egress"] = [*common_egress(cluster), *_reached(own, served, held=held)]
     elif (asked := strict(served.isolation)) is not None:
         spec["policyTypes"] = ["Ingress", "Egress"]
-        traces = [{"ports": _ports(TRACES)}] if served.telemetry.traces else []
+        traces = [{"ports": tcp_ports(TRACES)}] if served.telemetry.traces else []
         spec["egress"] = [*common_egress(cluster), *traces, *([outside()] if asked.network else [])]
     return policy(name, labels, spec)
 
@@ -84,9 +84,9 @@ def _reached(own: Manifest, served: ServedVersions, *, held: bool) -> Iterator[M
     else:
         yield from _endpoints(served)
     if served.telemetry.traces:
-        yield {"ports": _ports(TRACES)}
+        yield {"ports": tcp_ports(TRACES)}
     if ports := reached_ports(served):
-        yield {"ports": _ports(ports)}
+        yield {"ports": tcp_ports(ports)}
 
 
 def _endpoints(served: ServedVersions) -> Iterator[Manifest]:
@@ -95,7 +95,7 @@ def _endpoints(served: ServedVersions) -> Iterator[Manifest]:
         endpoint = model.llm.endpoint if model.llm is not None else None
         if endpoint is not None and served.engine is None:
             parts = urlsplit(endpoint.url)
-            yield {"ports": _ports((parts.port or (443 if parts.scheme == "https" else 80),))}
+            yield {"ports": tcp_ports((parts.port or (443 if parts.scheme == "https" else 80),))}
 
 
 def common_egress(cluster: Cluster) -> list[Manifest]:
@@ -114,8 +114,9 @@ def _registry(cluster: Cluster) -> Iterator[Manifest]:
     if len(words) == 3 and words[-1] == "svc":
         yield {"to": [{"namespaceSelector": {"matchLabels": {NAMESPACE: words[1]}}}]}
     else:
-        yield {"ports": _ports((int(port) if port.isdigit() else 443,))}
+        yield {"ports": tcp_ports((int(port) if port.isdigit() else 443,))}
 
 
-def _ports(ports: Sequence[int]) -> list[Manifest]:
+def tcp_ports(ports: Sequence[int]) -> list[Manifest]:
+    """Ports as a policy names them."""
     return [{"protocol": "TCP", "port": port} for port in ports]

@@ -13,6 +13,7 @@ from plimsoll.runtime.pod_task import WORK
 from plimsoll.targets.kubernetes import names
 from plimsoll.targets.kubernetes.manifests import callers
 from plimsoll.targets.kubernetes.manifests.claims import claim_template
+from plimsoll.targets.kubernetes.manifests.disaggregated import is_disaggregated, readers, sidecar, writing
 from plimsoll.targets.kubernetes.manifests.engines import (
     BESIDE_ENGINE,
     engine_container,
@@ -22,6 +23,7 @@ from plimsoll.targets.kubernetes.manifests.engines import (
 from plimsoll.targets.kubernetes.manifests.groups import PORT, Group, ServedVersions, grouped
 from plimsoll.targets.kubernetes.manifests.inference_pool import through_pool
 from plimsoll.targets.kubernetes.manifests.kserve import deployment_of, inference_service
+from plimsoll.targets.kubernetes.manifests.llm_inference_service import by_kserve, llm_inference_service, main_of
 from plimsoll.targets.kubernetes.manifests.models import with_models
 from plimsoll.targets.kubernetes.manifests.monitoring import monitoring
 from plimsoll.targets.kubernetes.manifests.observing import variables, watching, with_references
@@ -110,12 +112,17 @@ def served_record(name: str, labels: dict[str, str], served: ServedVersions, cho
 def _servers(group: Group, cluster: Cluster, chosen: Mapping[str, str]) -> list[Manifest]:
     """The servers of one group, with what they are told and what scales them."""
     told = _told(group)
+    apart = [readers(group, cluster, callers.account_of(group.served))] if is_disaggregated(group.served) else []
     servers = deployment(group, cluster, told["metadata"]["name"], annotated=chosen["metrics"] == "annotations")
     scaled = group.name
-    if chosen["serving"] == "kserve":
+    if by_kserve(group.served, chosen):
+        servers = llm_inference_service(servers, group.served, *apart)
+        apart = []
+        scaled = main_of(group.name)
+    elif chosen["serving"] == "kserve":
         servers = inference_service(servers, group.served.scale)
         scaled = deployment_of(servers["metadata"]["name"])
-    found = [told, servers]
+    found = [told, *apart, servers]
     return [*found, *scaling(group, scaled, cluster, chosen)]
 
 
@@ -170,7 +177,7 @@ def deployment(group: Group, cluster: Cluster, told: str, *, annotated: bool = F
     claimed, resources = wanted(served.resources, cluster, served.application)
     scraped = {"prometheus.io/scrape": "true", "prometheus.io/port": str(PORT)} if annotated else {}
     pod: Manifest = {
-        "metadata": {"labels": labels, "annotations": scraped},
+        "metadata": {"labels": {**labels, **writing(served, group)}, "annotations": scraped},
         "spec": {
             "serviceAccountName": callers.account_of(served),
             "automountServiceAccountToken": False,
@@ -178,6 +185,7 @@ def deployment(group: Group, cluster: Cluster, told: str, *, annotated: bool = F
             "terminationGracePeriodSeconds": _drain(served) + WITHDRAWN + 5,
             "securityContext": RESTRICTED_POD,
             "containers": _containers(served, resources),
+            **({"initContainers": before} if (before := sidecar(served)) else {}),
             "volumes": [
                 {"name": "work", "emptyDir": {}},
                 {"name": "tmp", "emptyDir": {}},

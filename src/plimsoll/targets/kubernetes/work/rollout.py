@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 
 from msgspec import Struct
 
@@ -13,7 +13,11 @@ from plimsoll.kubernetes.objects import has_condition
 from plimsoll.targets.attempt import STOPPED, AttemptOutcome, failed
 from plimsoll.targets.kubernetes import names, pods
 from plimsoll.targets.kubernetes.attempt import ClusterContext
+from plimsoll.targets.kubernetes.made_deployments import LLM_SERVICE, as_owned
 from plimsoll.targets.kubernetes.manifests.kserve import deployment_of
+from plimsoll.targets.kubernetes.manifests.llm_inference_service import main_of, prefill_of
+from plimsoll.targets.kubernetes.manifests.llm_inference_service import reason as reason_of
+from plimsoll.targets.kubernetes.manifests.llm_inference_service import refusal as refusal_of
 from plimsoll.targets.kubernetes.observing import Observing
 from plimsoll.targets.kubernetes.patience import Patience
 from plimsoll.targets.kubernetes.reasons.cause import Cause
@@ -43,7 +47,7 @@ def roll_out(context: ClusterContext, key: str, manifests: Sequence[Manifest], s
         who = " and ".join(sharers)
         yield f"{who} applies objects of the service too: give it the same (plimsoll plan --output yaml)"
     yield from applied(context, (each for each in manifests if each not in held))
-    servers = [(name, _content(each)) for each in manifests if (name := _deployment(each))]
+    servers = [awaited for each in manifests for awaited in _awaited(each)]
     unready = yield from _until_ready(context, key, servers, stopping)
     if unready is not None:
         return unready
@@ -82,17 +86,30 @@ def _until_programmed(context: ClusterContext, manifests: Sequence[Manifest], st
     return None
 
 
-def _deployment(manifest: Manifest) -> str:
-    """The name of the Deployment that an object is or becomes; empty for others."""
-    name: str = manifest["metadata"]["name"]
-    return {"Deployment": name, "InferenceService": deployment_of(name)}.get(manifest["kind"], "")
+class _Awaited(Struct, frozen=True, kw_only=True):
+    """A Deployment by its name, with the mark of its pods: who makes it may not have seen the newest version yet.
+
+    `owner` is the object that KServe makes it for.
+    """
+
+    name: str
+    content: str
+    owner: Manifest | None = None
 
 
-def _content(manifest: Manifest) -> str:
-    """The mark of the pods that an object asks for: a controller between may not have seen its newest version yet."""
-    spec = manifest["spec"]
-    pods = spec["predictor"] if manifest["kind"] == "InferenceService" else spec["template"]["metadata"]
-    return str(pods["annotations"][names.CONTENT])
+def _awaited(manifest: Manifest) -> Iterator[_Awaited]:
+    """The Deployments that an object is, or becomes."""
+    name, kind, spec = manifest["metadata"]["name"], manifest["kind"], manifest.get("spec", {})
+    if kind == "Deployment":
+        yield _Awaited(name=name, content=spec["template"]["metadata"]["annotations"][names.CONTENT])
+    elif kind == "InferenceService":
+        content = spec["predictor"]["annotations"][names.CONTENT]
+        yield _Awaited(name=deployment_of(name), content=content, owner=manifest)
+    elif kind == LLM_SERVICE:
+        yield _Awaited(name=main_of(name), content=spec["annotations"][names.CONTENT], owner=manifest)
+        if "prefill" in spec:
+            content = spec["prefill"]["annotations"][names.CONTENT]
+            yield _Awaited(name=prefill_of(name), content=content, owner=manifest)
 
 
 def _has(deployment: Manifest, content: str) -> bool:
@@ -100,28 +117,43 @@ def _has(deployment: Manifest, content: str) -> bool:
     return bool(annotations.get(names.CONTENT) == content)
 
 
-def _until_ready(context: ClusterContext, key: str, waiting: list[tuple[str, str]], stopping: threading.Event) -> Waits:
-    """Wait until every server is ready; gives the outcome when that is not going to be.
+def _found(context: ClusterContext, awaited: _Awaited) -> Manifest | None:
+    """The Deployment, with the key of its step where that stands on what it is made for."""
+    made = context.api.find("apps/v1", "Deployment", awaited.name, context.namespace)
+    if made is None or awaited.owner is None or awaited.owner["kind"] != LLM_SERVICE:
+        return made
+    owner = context.own.find(awaited.owner)
+    return as_owned(made, owner) if owner is not None else made
 
-    `waiting` are names of Deployments with the mark of their pods.
-    """
+
+def _unmade(context: ClusterContext, awaited: _Awaited) -> Unready:
+    """Why KServe has not made a Deployment, or not anew."""
+    owner = awaited.owner
+    found = context.own.find(owner) if owner is not None and owner["kind"] == LLM_SERVICE else None
+    return Unready(reason=reason_of(found or {}), refusal=refusal_of(found or {}))
+
+
+def _until_ready(context: ClusterContext, key: str, waiting: list[_Awaited], stopping: threading.Event) -> Waits:
+    """Wait until every server is ready; gives the outcome when that is not going to be."""
     last = ""
     observing = Observing(context.api, context.namespace, reads_nodes=bool(context.cluster.nodes))
     patience = Patience()
     began = time.monotonic()
     deadline = began + READY_LIMIT
     while waiting:
-        name, content = waiting[0]
-        deployment = context.api.find("apps/v1", "Deployment", name, context.namespace)
-        if deployment and is_rolled_out(deployment) and is_of(deployment, key) and _has(deployment, content):
+        awaited = waiting[0]
+        deployment = _found(context, awaited)
+        newest = deployment is not None and is_of(deployment, key) and _has(deployment, awaited.content)
+        if deployment and newest and is_rolled_out(deployment):
             waiting.pop(0)
             continue
         if stopping.is_set():
             return STOPPED
-        standing = Unready(reason="KServe has not made the servers yet")
-        if deployment:
+        if deployment and (newest or awaited.owner is None):
             standing = unready(context.api, deployment, observing)
-        over = patience.exhausted((name, cause) for cause in standing.causes)
+        else:
+            standing = _unmade(context, awaited)
+        over = patience.exhausted((awaited.name, cause) for cause in standing.causes)
         reason = standing.refusal or (over.text if over is not None else standing.reason)
         settled = over is not None or time.monotonic() - began >= SETTLED
         if settled and reason and reason != last:

@@ -29,8 +29,9 @@ from plimsoll.targets.attempt import AttemptOutcome, Progress, done
 from plimsoll.targets.kubernetes import names
 from plimsoll.targets.kubernetes.assistants import in_pods as assistant_in_pods
 from plimsoll.targets.kubernetes.attempt import ClusterAttempt, ClusterContext
-from plimsoll.targets.kubernetes.llms import container_of, places
+from plimsoll.targets.kubernetes.llms import container_of, places, prefiller_of
 from plimsoll.targets.kubernetes.llms import in_pods as llm_in_pods
+from plimsoll.targets.kubernetes.made_deployments import deployments
 from plimsoll.targets.kubernetes.manifests.callers import in_pods as callers_in_pods
 from plimsoll.targets.kubernetes.manifests.groups import ServedVersions
 from plimsoll.targets.kubernetes.manifests.models import MODEL
@@ -163,6 +164,8 @@ def served_of(step: Step[Serve], context: ClusterContext) -> ServedVersions:
         latency=work.latency,
         telemetry=work.telemetry,
         engine=what.engine,
+        prefiller=what.prefiller,
+        prefillers=work.llm.prefill if work.llm is not None and what.prefiller is not None else 0,
         asks=work.assistant.llm_service if work.assistant is not None else "",
         auth=callers_in_pods(work.auth, name, context.namespace) if work.auth is not None else None,
         watched=watched(step, work.reference, _referenced(step, context), context) if work.reference else {},
@@ -170,11 +173,15 @@ def served_of(step: Step[Serve], context: ClusterContext) -> ServedVersions:
 
 
 class _Answering(Struct, frozen=True, kw_only=True):
-    """What servers are told, references by the directories in pods, and the engine beside them if they have one."""
+    """What servers are told, references by the directories in pods, and the engine beside them if they have one.
+
+    `prefiller` is one that only reads questions.
+    """
 
     file: ServiceFile
     models: Mapping[str, str]
     engine: Container | None = None
+    prefiller: Container | None = None
 
 
 def _answering(step: Step[Serve], context: ClusterContext) -> _Answering:
@@ -182,8 +189,11 @@ def _answering(step: Step[Serve], context: ClusterContext) -> _Answering:
     work = step.work
     if work.assistant is None:
         found, models = _files(step, context)
-        engine = container_of(work.llm, found[0][1], step.resources) if work.llm is not None else None
-        return _Answering(file=service_file(work, found), models=models, engine=engine)
+        file = service_file(work, found)
+        if work.llm is None:
+            return _Answering(file=file, models=models)
+        asked = (work.llm, found[0][1], step.resources)
+        return _Answering(file=file, models=models, engine=container_of(*asked), prefiller=prefiller_of(*asked))
     plan, versions, url = work.assistant, _versions(work, context), ""
     assert work.llm is not None  # noqa: S101 - an assistant has one
     if plan.llm_service:
@@ -287,7 +297,7 @@ def is_up(step: Step[Serve], context: ClusterContext) -> bool:
     """
     service = step.work.service
     selector = names.selector({**names.of_application(context.application), names.SERVICE: service})
-    found = context.api.list("apps/v1", "Deployment", context.namespace, selector)
+    found = deployments(context.api, context.namespace, selector)
     if not found or not all(is_of(each, step.key) and is_rolled_out(each) for each in found):
         return False
     name = service_name(context.api, context.application, context.namespace, service)
