@@ -83,6 +83,19 @@ class RegistryPlace(Struct, frozen=True, kw_only=True):
     us: str | None = None
 
 
+class PodAccount(Struct, frozen=True, kw_only=True):
+    """The account by which pods are somebody to the cloud. `made` says that it is ours, with `annotations`.
+
+    Pods have `pod_labels` beside theirs. With `steps` it is also that of pods which run the user's commands.
+    """
+
+    name: str
+    made: bool
+    steps: bool = False
+    annotations: Mapping[str, str] = {}
+    pod_labels: Mapping[str, str] = {}
+
+
 class Cluster(Struct, frozen=True, kw_only=True):
     """What was seen of a cluster. `served` has kinds as group/version/Kind; `queues` are LocalQueues of our namespace.
 
@@ -92,7 +105,7 @@ class Cluster(Struct, frozen=True, kw_only=True):
     `barred` are served kinds of which the caller may not make objects in the namespace, each with the verb that is
     missing; `unseen` are resources, such as `nodes`, that the caller may not list, so that nothing is known of them.
     `pull_secrets` are names of Secrets with which the namespace's own account pulls images. `runtime_classes` maps each
-    RuntimeClass to its handler.
+    RuntimeClass to its handler. `identity` is what the caller says that pods are to the cloud.
     """
 
     target: str
@@ -111,6 +124,7 @@ class Cluster(Struct, frozen=True, kw_only=True):
     unseen: frozenset[str] = frozenset()
     pull_secrets: tuple[str, ...] = ()
     runtime_classes: Mapping[str, str] = {}
+    identity: PodAccount | None = None
 
     def serves(self, kind: str) -> bool:
         """Whether a kind, as group/version/Kind, is served."""

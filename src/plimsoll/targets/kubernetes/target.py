@@ -52,6 +52,7 @@ from plimsoll.targets.kubernetes.claims import CLEAN
 from plimsoll.targets.kubernetes.cleanup import remove, services
 from plimsoll.targets.kubernetes.drift import drift_of
 from plimsoll.targets.kubernetes.exchange import ClusterExchange
+from plimsoll.targets.kubernetes.identity import identity_problems, pod_account
 from plimsoll.targets.kubernetes.images import Images
 from plimsoll.targets.kubernetes.lacks import lacks
 from plimsoll.targets.kubernetes.leavings import ClusterLeavings
@@ -130,7 +131,8 @@ class KubernetesTarget:
         base = self._options.base or self._options.image
         registry, options = self._options.registry, self._options
         found = look(self.api, self.namespace, registry, base, self._access, is_foreign=self._is_anothers)
-        return replace(found, barred={}) if options.unbarred else found
+        account = pod_account(options.identity, found, self._application)
+        return replace(found, identity=account, **({"barred": {}} if options.unbarred else {}))
 
     def _is_anothers(self, found: Manifest) -> bool:
         """Whether something of the namespace is another application's: its queue goes when that one goes."""
@@ -188,6 +190,7 @@ class KubernetesTarget:
             missing_extras=missing_extras(),
             isolation=isolation_facts(cluster),
             verbs=frozenset(work.verb for work in EXECUTORS),
+            knows_kinds=True,
         )
 
     def _curve(self, session: Session, step: AnyStep, series: str) -> Sequence[tuple[float, float]]:
@@ -226,7 +229,11 @@ class KubernetesTarget:
         )
 
     def _problems(self, plan: Plan) -> Sequence[Shortfall]:
-        return problems(plan, self.cluster, {need: each.provider for need, each in self._chosen().items()})
+        options, cluster = self._options, self.cluster
+        return (
+            *identity_problems(options.identity, cluster, options.called),
+            *problems(plan, cluster, {need: each.provider for need, each in self._chosen().items()}),
+        )
 
     def missing(self, plan: Plan) -> Sequence[str]:
         """The rights that a run of the plan would lack, each with what it is for."""

@@ -94,7 +94,7 @@ def _queued(labels: dict[str, str], cluster: Cluster) -> tuple[tuple[Manifest, .
 _IN_QUEUE = "kueue.x-k8s.io/queue-name"
 
 
-SHARED = frozenset({"LocalQueue", "ResourceClaimTemplate"})
+SHARED = frozenset({"LocalQueue", "ResourceClaimTemplate", "ServiceAccount"})
 """Kinds of objects that other steps of the application use too: they do not go with one step."""
 
 

@@ -22,6 +22,7 @@ from plimsoll.targets.kubernetes.curves import followed_curve
 from plimsoll.targets.kubernetes.keeping import keep_here
 from plimsoll.targets.kubernetes.manifests import gang, mpi
 from plimsoll.targets.kubernetes.manifests.claims import claim_template
+from plimsoll.targets.kubernetes.manifests.identity import account_of_step, identity_objects, with_identity
 from plimsoll.targets.kubernetes.manifests.isolation import isolated_pod, isolated_workload
 from plimsoll.targets.kubernetes.manifests.models import BASE, MODEL, with_models
 from plimsoll.targets.kubernetes.manifests.pod import task_pod, with_credentials
@@ -105,8 +106,10 @@ def workload_of(step: AnyStep, name: str, context: ClusterContext) -> gang.Workl
     labels = names.of_step(context.application, step)
     image = _image(step, context)
     pod = task_pod(task, step, image, context.cluster, labels, context.images.architectures())
-    if isinstance(step.work, Fetch):
+    if isinstance(step.work, Fetch) and account_of_step(step, context.cluster) is None:
+        # Keys of a Secret would come before the identity.
         pod = with_credentials(pod)
+    pod = with_identity(pod, step, context.cluster)
     if brought:
         pod = with_models(pod, brought, context.images.runtime(), context.application)
     if indexing is not None and indexing.models:
@@ -120,7 +123,10 @@ def workload_of(step: AnyStep, name: str, context: ClusterContext) -> gang.Workl
     if indexing is not None:
         made = alone(made, name, labels, context.cluster)
     made = isolated_workload(made, name, labels, step, context.cluster)
-    before = claim_template(context.application, step.resources, context.cluster)
+    before = [
+        *claim_template(context.application, step.resources, context.cluster),
+        *identity_objects(step, context.cluster, context.application),
+    ]
     return gang.Workload(objects=(*before, *made.objects), watched=made.watched, restarts=made.restarts)
 
 
