@@ -8,6 +8,7 @@ from msgspec import Meta
 
 from plimsoll.application.parts import Labels, Part
 from plimsoll.application.pod_identity import PodIdentity
+from plimsoll.application.sagemaker import SageMaker
 
 
 class TargetName(Part, frozen=True, kw_only=True):
@@ -40,3 +41,4 @@ class TargetName(Part, frozen=True, kw_only=True):
         | None
     ) = None
     identity: PodIdentity | None = None
+    sagemaker: SageMaker | None = None

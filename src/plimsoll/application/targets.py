@@ -11,6 +11,8 @@ from plimsoll.application.shape import suggest_name
 
 LOCAL = "local"
 """The built-in name of this machine."""
+_OF_CONTEXTS = ("namespace", "route", "identity", "sagemaker")
+"""Words that say something of a cluster."""
 
 
 def target_named(application: ApplicationSpec, name: str) -> str:
@@ -56,7 +58,7 @@ def check_targets(file: ApplicationFile) -> None:
             raise file.error(text, "write `local: true` for this machine, or rename the context", *at, "context")
         if named.identity is not None:
             _check_identity(file, name, named.identity)
-        for word in ("namespace", "route", "identity"):
+        for word in _OF_CONTEXTS:
             if named.local and getattr(named, word) is not None:
                 text = f"`{word}` is only for a context, and '{name}' is this machine"
                 raise file.error(text, "remove it", *at, word, at_key=True)
@@ -70,7 +72,7 @@ def _check_devices(file: ApplicationFile, name: str) -> None:
     if named.context is not None or named.local:
         text = f"the target '{name}' is devices, and a context or this machine too"
         raise file.error(text, "keep one of `context`, `local` and `devices`", "spec", "targets", name, at_key=True)
-    for word in ("namespace", "route", "identity"):
+    for word in _OF_CONTEXTS:
         if getattr(named, word) is not None:
             text = f"`{word}` is only for a context, and '{name}' is devices"
             hint = "remove it"

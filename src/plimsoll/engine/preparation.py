@@ -170,6 +170,7 @@ def _options_of(application: ApplicationSpec, target: str, name: str, asked: Tar
         namespace=asked.namespace or named.namespace,
         registry=asked.registry or named.route,
         identity=named.identity,
+        sagemaker=named.sagemaker,
         called=called,
     )
 

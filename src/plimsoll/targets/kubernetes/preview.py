@@ -31,6 +31,7 @@ from plimsoll.targets.kubernetes.manifests.isolation import isolated_pod, isolat
 from plimsoll.targets.kubernetes.manifests.models import BASE, MODEL, with_models
 from plimsoll.targets.kubernetes.manifests.pod import mounted_at, task_pod
 from plimsoll.targets.kubernetes.manifests.policies import alone
+from plimsoll.targets.kubernetes.manifests.sagemaker import runs_on_sagemaker, training_job
 from plimsoll.targets.kubernetes.manifests.serving import objects
 from plimsoll.targets.kubernetes.own_code import in_pods, pipeline_models
 from plimsoll.targets.predictors import own_code, served_alone
@@ -95,6 +96,10 @@ def _inputs(step: AnyStep) -> Iterator[InputFile]:
 
 def _workload(application: str, step: AnyStep, cluster: Cluster, chosen: Mapping[str, str]) -> Previewed:
     name, labels = names.workload(application, step), names.of_step(application, step)
+    if runs_on_sagemaker(step, chosen) and cluster.sagemaker is not None:
+        task = PodTask(action="train", step=step.name, key=step.key, result=PLACEHOLDER)
+        job = training_job(name, "", step, task, PLACEHOLDER, cluster.sagemaker, labels)
+        return Previewed(step=step, objects=(job,))
     provider = gang.provider_of(step, chosen)
     at = mounted_at if cluster.mounts_images else lambda _: None
     inputs = tuple(PodInput(name=each.name, reference=PLACEHOLDER, mounted=at(each.name)) for each in _inputs(step))

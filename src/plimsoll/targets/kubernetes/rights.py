@@ -56,6 +56,7 @@ WHY: Mapping[str, str] = {
     "rolebindings": "what picks a replica may read pods and pools, and servers may ask what their callers may do",
     "secrets": "servers know their callers by a Secret",
     "localsubjectaccessreviews": "servers ask what their callers may do, and get that right from you",
+    "trainingjobs": "trainings are handed to SageMaker by its controller",
     "deviceclasses": "accelerators are claimed of a class",
     "resourceclaimtemplates": "accelerators are claimed",
 }

@@ -57,6 +57,7 @@ from plimsoll.targets.kubernetes.images import Images
 from plimsoll.targets.kubernetes.lacks import lacks
 from plimsoll.targets.kubernetes.leavings import ClusterLeavings
 from plimsoll.targets.kubernetes.manifests.isolation import isolation_facts
+from plimsoll.targets.kubernetes.manifests.sagemaker import sagemaker_place, sagemaker_problems
 from plimsoll.targets.kubernetes.node_notes import node_notes
 from plimsoll.targets.kubernetes.plan_check import problems, require_namespace
 from plimsoll.targets.kubernetes.promotion_lease import PromotionLease
@@ -132,7 +133,8 @@ class KubernetesTarget:
         registry, options = self._options.registry, self._options
         found = look(self.api, self.namespace, registry, base, self._access, is_foreign=self._is_anothers)
         account = pod_account(options.identity, found, self._application)
-        return replace(found, identity=account, **({"barred": {}} if options.unbarred else {}))
+        place = sagemaker_place(options.sagemaker)
+        return replace(found, identity=account, sagemaker=place, **({"barred": {}} if options.unbarred else {}))
 
     def _is_anothers(self, found: Manifest) -> bool:
         """Whether something of the namespace is another application's: its queue goes when that one goes."""
@@ -232,6 +234,7 @@ class KubernetesTarget:
         options, cluster = self._options, self.cluster
         return (
             *identity_problems(options.identity, cluster, options.called),
+            *sagemaker_problems(plan, cluster, self._providers()),
             *problems(plan, cluster, {need: each.provider for need, each in self._chosen().items()}),
         )
 
@@ -362,8 +365,17 @@ class KubernetesTarget:
         return {need: each.provider for need, each in self._chosen().items()}
 
     def _chosen(self) -> dict[str, Choice]:
-        prefer = self._options.prefer
-        return {need: choose(self.cluster, need, prefer) for need in needs(self.cluster, prefer)}
+        prefer, by_file = self._options.prefer, self._options.sagemaker is not None
+        # Whoever writes how it is used in the file wants it used, unless the command line says otherwise.
+        if by_file and "pods" not in prefer:
+            prefer = (*prefer, "sagemaker")
+        try:
+            return {need: choose(self.cluster, need, prefer) for need in needs(self.cluster, prefer)}
+        except FileError as error:
+            if not by_file or not error.message.startswith("sagemaker "):
+                raise
+            hint = "install the ACK controller of SageMaker, or remove it: trainings then run in pods"
+            raise FileError(error.message, where=f"spec.targets.{self._options.called}.sagemaker", hint=hint) from error
 
     @property
     def _path(self) -> str:

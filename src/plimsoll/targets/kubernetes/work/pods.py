@@ -43,7 +43,7 @@ def run_in_pods(attempt: ClusterAttempt[W]) -> Progress:
     with waiting_for(f"the image of {attempt.step.name} to be in the registry"):
         workload = workload_of(attempt.step, attempt.name, attempt.context)
     ended = yield from carry(attempt, workload)
-    return ended or done(_taken(attempt))
+    return ended or done(taken(attempt))
 
 
 def carry(attempt: ClusterAttempt[W], workload: gang.Workload) -> Generator[Observation, None, AttemptOutcome | None]:
@@ -56,7 +56,7 @@ def carry(attempt: ClusterAttempt[W], workload: gang.Workload) -> Generator[Obse
                 yield attempt.seen(Waiting(attempt=attempt.number, reason=told))
         _tie_secrets(workload, context)
     watch = Watch(attempt, workload)
-    with _curve(attempt):
+    with curve_here(attempt):
         state = yield from watch.until_end()
     if state == "stopped":
         return STOPPED
@@ -67,7 +67,7 @@ def carry(attempt: ClusterAttempt[W], workload: gang.Workload) -> Generator[Obse
     return None
 
 
-def _curve(attempt: ClusterAttempt[W]) -> contextlib.AbstractContextManager[None]:
+def curve_here(attempt: ClusterAttempt[W]) -> contextlib.AbstractContextManager[None]:
     """Its curve on this machine while it trains."""
     if not isinstance(attempt.step.work, TrainGang):
         return contextlib.nullcontext()
@@ -142,10 +142,15 @@ def _image(step: AnyStep, context: ClusterContext) -> str:
     if isinstance(step.work, BuildIndex):
         is_table = step.work.part.text is not None
         return image_that_reads(step.work.documents.file if is_table else "", context, "retrieval")
+    return code_image(step, context)
+
+
+def code_image(step: AnyStep, context: ClusterContext, starts: tuple[str, ...] = ()) -> str:
+    """The image of a step that runs the user's code; `starts` is what it begins with where nobody says a command."""
     assert isinstance(step.work, (RunCommand, TrainGang))  # noqa: S101 - nothing else runs the user's code
     code = [(each.name, each.digest) for each in step.ingredients if each.kind == "code"]
     environments = [(each.name, each.digest) for each in step.ingredients if each.kind == "environment"]
-    return context.images.of_step(code, environments[0] if step.work.environment is not None else None)
+    return context.images.of_step(code, environments[0] if step.work.environment is not None else None, starts=starts)
 
 
 def image_that_reads(file: str | None, context: ClusterContext, *extras: str) -> str:
@@ -183,7 +188,7 @@ def _is_under_way(attempt: ClusterAttempt[W], workload: gang.Workload) -> Genera
     return True
 
 
-def _taken(attempt: ClusterAttempt[W]) -> Result:
+def taken(attempt: ClusterAttempt[W]) -> Result:
     """The result that the pods have left in the registry."""
     context, step = attempt.context, attempt.step
     if result_tag(step) != step.key:
