@@ -97,7 +97,7 @@ def test_a_good_file_becomes_typed_values(tmp_path: Path) -> None:
         ("model: triage}\n  batches", "model: traige}\n  batches", "21:21", "did you mean 'triage'?"),
         ("model: triage}\n  batches", "model: triage:best}\n  batches", "21:21", "expected `name` or `name@version` of a model, got `triage:best`\n  for example triage, triage@2"),
         ("model: triage}\n  batches", "model: 3}\n  batches", "21:21", "expected text or a list, got the number 3"),
-        ("resources: {cpu: 1, memory: 1Gi}", "resources: 4", "18:20", "expected a mapping with the keys cpu, memory, accelerators, got the number 4"),
+        ("resources: {cpu: 1, memory: 1Gi}", "resources: 4", "18:20", "expected a mapping with the keys cpu, memory, accelerators, accelerator, slice, spot, got the number 4"),
         ("source: orders.csv", "source: order.csv", "6:22", "did you mean 'orders.csv'?"),
         ("source: orders.csv", "sorce: orders.csv", "6:14", "did you mean 'source'?"),
         ("      run: python prepare.py\n", "", "7:5", "neither `source` nor `run`"),

@@ -10,9 +10,10 @@ import msgspec
 from msgspec import Struct
 
 from plimsoll.application.parameters import Parameter, ParameterName
-from plimsoll.application.parts import Environment, Metadata, Part, TargetName
+from plimsoll.application.parts import Environment, Metadata, Part
 from plimsoll.application.policies import Policies
 from plimsoll.application.scalars import Name
+from plimsoll.application.target_name import TargetName
 from plimsoll.decoding import decodable
 
 API_VERSION = "plimsoll.dev/v1alpha1"

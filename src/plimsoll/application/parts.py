@@ -5,10 +5,11 @@ Editors (through `plimsoll schema`) and error messages show the description of e
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from msgspec import Meta, Struct
 
+from plimsoll.application.accelerators import AcceleratorName
 from plimsoll.application.scalars import LABEL_PATTERN, Memory, Name
 
 API_VERSION = "plimsoll.dev/v1alpha1"
@@ -77,34 +78,24 @@ class Resources(Part, frozen=True, kw_only=True):
     ) = None
     memory: Memory | None = None
     accelerators: Annotated[int, Meta(ge=0, description="number of whole accelerators")] = 0
-
-
-class TargetName(Part, frozen=True, kw_only=True):
-    """The target that a name in this file stands for: a context of the kubeconfig, this machine, or devices."""
-
-    context: Annotated[str, Meta(min_length=1, description="a context of the kubeconfig")] | None = None
-    local: Annotated[bool, Meta(description="this machine")] = False
-    devices: Labels | None = None
-    namespace: (
+    accelerator: (
+        Annotated[AcceleratorName, Meta(description="which accelerators, where a cluster has several kinds")] | None
+    ) = None
+    slice: (
         Annotated[
             str,
             Meta(
-                pattern=r"^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$",
-                description="the namespace of its objects; --namespace names another",
-                examples=["shop"],
+                pattern=r"^[1-9][0-9]{0,3}(x[1-9][0-9]{0,3}){1,2}$",
+                description="the topology of a slice of TPUs; a training has a worker on each of its hosts",
+                examples=["4x4"],
             ),
         ]
         | None
     ) = None
-    route: (
+    spot: (
         Annotated[
-            str,
-            Meta(
-                min_length=1,
-                description="HOST/PATH of the registry by which images, models and results reach it; "
-                "--registry names another",
-                examples=["registry.example/shop"],
-            ),
+            Literal["never", "allowed", "only"],
+            Meta(description="whether it may run on nodes that may be taken away; without it as the cluster decides"),
         ]
         | None
     ) = None

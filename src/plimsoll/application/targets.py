@@ -6,10 +6,13 @@ from collections.abc import Mapping
 
 from plimsoll.application.application import ApplicationSpec
 from plimsoll.application.loading import ApplicationFile
+from plimsoll.application.pod_identity import PodIdentity
 from plimsoll.application.shape import suggest_name
 
 LOCAL = "local"
 """The built-in name of this machine."""
+_OF_CONTEXTS = ("namespace", "route", "identity", "sagemaker")
+"""Words that say something of a cluster."""
 
 
 def target_named(application: ApplicationSpec, name: str) -> str:
@@ -53,7 +56,9 @@ def check_targets(file: ApplicationFile) -> None:
         if named.context == LOCAL:
             text = f"the context of '{name}' would be taken for this machine"
             raise file.error(text, "write `local: true` for this machine, or rename the context", *at, "context")
-        for word in ("namespace", "route"):
+        if named.identity is not None:
+            _check_identity(file, name, named.identity)
+        for word in _OF_CONTEXTS:
             if named.local and getattr(named, word) is not None:
                 text = f"`{word}` is only for a context, and '{name}' is this machine"
                 raise file.error(text, "remove it", *at, word, at_key=True)
@@ -67,11 +72,23 @@ def _check_devices(file: ApplicationFile, name: str) -> None:
     if named.context is not None or named.local:
         text = f"the target '{name}' is devices, and a context or this machine too"
         raise file.error(text, "keep one of `context`, `local` and `devices`", "spec", "targets", name, at_key=True)
-    for word in ("namespace", "route"):
+    for word in _OF_CONTEXTS:
         if getattr(named, word) is not None:
             text = f"`{word}` is only for a context, and '{name}' is devices"
-            hint = "remove it; where devices look is `registry` of their group in spec.edges"
+            hint = "remove it"
+            if word == "route":
+                hint = "remove it; where devices look is `registry` of their group in spec.edges"
             raise file.error(text, hint, "spec", "targets", name, word, at_key=True)
+
+
+def _check_identity(file: ApplicationFile, name: str, identity: PodIdentity) -> None:
+    """Raise FileError for an identity that says nobody, or two."""
+    words = identity.words
+    if len(words) == 1:
+        return
+    found = "nobody" if not words else " and ".join(f"`{word}`" for word in words)
+    hint = "write one of awsRole (EKS), gcpAccount (GKE), azureClient (AKS) and account (one that is there)"
+    raise file.error(f"the identity names {found}", hint, "spec", "targets", name, "identity", at_key=True)
 
 
 def check_name(file: ApplicationFile, named: str, *at: str | int) -> None:

@@ -164,7 +164,15 @@ def _options_of(application: ApplicationSpec, target: str, name: str, asked: Tar
     named = application.targets.get(name) or application.targets.get(names_of_targets(application).get(target, ""))
     if named is None or target == LOCAL:
         return asked
-    return replace(asked, namespace=asked.namespace or named.namespace, registry=asked.registry or named.route)
+    called = name if name in application.targets else names_of_targets(application)[target]
+    return replace(
+        asked,
+        namespace=asked.namespace or named.namespace,
+        registry=asked.registry or named.route,
+        identity=named.identity,
+        sagemaker=named.sagemaker,
+        called=called,
+    )
 
 
 def missing_rights(prepared: Prepared) -> Sequence[str]:

@@ -12,6 +12,7 @@ from plimsoll.application.loading import ApplicationFile
 from plimsoll.application.parts import Part, Resources
 from plimsoll.application.scalars import ModelReference, Name
 from plimsoll.kinds import ingredients
+from plimsoll.kinds.accelerators import check_accelerators, settled_resources
 from plimsoll.kinds.dataset import DATASETS
 from plimsoll.kinds.model import MODELS
 from plimsoll.kinds.tables import check_table, extras_of_table
@@ -102,6 +103,7 @@ class BatchKind(Kind[Batch]):
             MODELS.check_reference(file, batch.model, *self.place(name), "model")
             check_table(file, batch.input, "a batch scores", *self.place(name), "input")
             check_isolation(file, batch.isolation, *self.place(name))
+            check_accelerators(file, batch.resources, *self.place(name))
             if batch.prediction is not None and batch.label is None:
                 hint = "name the column of the input with the true labels: label: NAME"
                 raise file.error("prediction is compared with a label, and there is none", hint, *self.place(name))
@@ -128,7 +130,7 @@ class BatchKind(Kind[Batch]):
                 Ingredient(kind="code", name="the scorer", digest=digest_of_scorer()),
             ],
             needs=(*((register.name,) if register else ()), rows.step),
-            resources=part.resources,
+            resources=settled_resources(part.resources),
             isolation=part.isolation,
             retries=1,
         )

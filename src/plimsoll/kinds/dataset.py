@@ -18,6 +18,7 @@ from plimsoll.application.shape import suggest_name
 from plimsoll.application.targets import LOCAL, check_name, target_named
 from plimsoll.application.workspace import NamedCommand, NamedSource
 from plimsoll.kinds import ingredients
+from plimsoll.kinds.accelerators import check_accelerators, settled_resources
 from plimsoll.kinds.environment import environment_step
 from plimsoll.planning.keys import setting
 from plimsoll.planning.kind import Kind
@@ -173,7 +174,7 @@ class DatasetKind(Kind[Dataset]):
             work,
             [*made_of, setting("outputs", list(part.outputs))],
             needs=ingredients.needed_by_command(inputs, environment),
-            resources=part.resources,
+            resources=settled_resources(part.resources),
             isolation=part.isolation,
             retries=part.retries,
         )
@@ -266,6 +267,7 @@ class DatasetKind(Kind[Dataset]):
         if part.run is None:
             text = f"dataset '{name}' has neither `source` nor `run`"
             raise file.error(text, "give it one of the two", *at, at_key=True)
+        check_accelerators(file, part.resources, *at)
         if part.sha256 is not None:
             hint = "remove it: the results of steps are identified by their content"
             raise file.error("`sha256` is only for a `source`", hint, *at, "sha256", at_key=True)

@@ -16,6 +16,7 @@ from plimsoll.application.vector_stores import LOCAL_STORE, AnyStore, Store
 from plimsoll.indexes.layout import StorePlace
 from plimsoll.indexes.names import versions_of
 from plimsoll.kinds import ingredients
+from plimsoll.kinds.accelerators import check_accelerators, settled_resources
 from plimsoll.kinds.dataset import DATASETS, Fetch
 from plimsoll.kinds.index_release import ReleaseIndex
 from plimsoll.kinds.model import MODELS
@@ -174,6 +175,7 @@ class IndexKind(Kind[Index]):
         for name, index in self.of(file.application).items():
             at = self.place(name)
             DATASETS.check_reference(file, index.documents, *at, "documents")
+            check_accelerators(file, index.resources, *at)
             self._check_columns(file, index, *at)
             if index.embed is not None:
                 MODELS.check_reference(file, index.embed, *at, "embed")
@@ -236,7 +238,7 @@ class IndexKind(Kind[Index]):
             index=name, documents=documents, part=part, search=search, model=part.embed, register_key=register_key
         )
         # A node may be lost under it; what a corpus is refused for is refused again.
-        build = planner.add(name, work, made_of, needs=needs, resources=part.resources, retries=1)
+        build = planner.add(name, work, made_of, needs=needs, resources=settled_resources(part.resources), retries=1)
         return _planned_release(name, build, planner)
 
     def check_reference(self, file: ApplicationFile, reference: str, *at: str | int) -> None:

@@ -14,6 +14,7 @@ from plimsoll.application.scalars import Bound, Duration, ModelReference, Name, 
 from plimsoll.application.shape import suggest_name
 from plimsoll.application.workspace import NamedCommand, NamedSource
 from plimsoll.kinds import ingredients
+from plimsoll.kinds.accelerators import check_gang_accelerators, settled_resources, settled_workers
 from plimsoll.kinds.adapters import Base, check_adapter, check_served_with, check_whole, name_of
 from plimsoll.kinds.brought import Bring, check_source, named_sources, plan_bring
 from plimsoll.kinds.card import Card, CardPlan, check_card, planned_card
@@ -303,6 +304,7 @@ class ModelKind(Kind[Model]):
                 raise file.error(text, "remove it", *self.place(name), word, at_key=True)
         DATASETS.check_inputs(file, train.inputs, *at, "inputs")
         check_isolation(file, train.isolation, *at)
+        check_gang_accelerators(file, train.resources, train.workers, *at)
         topology = train.topology
         if topology and (topology.spread is None) == (topology.pack is None):
             raise file.error("topology needs exactly one of `spread` and `pack`", "set one of the two", *at, "topology")
@@ -336,10 +338,11 @@ class ModelKind(Kind[Model]):
     def _train(self, name: str, part: Train, planner: Planner, based: _Based) -> Step[TrainGang]:
         inputs = DATASETS.inputs(planner, part.inputs)
         environment = environment_step(planner)
+        workers = settled_workers(part.resources, part.workers)
         work = TrainGang(
             command=part.run,
             framework=part.framework,
-            size=part.workers,
+            size=workers,
             inputs=inputs,
             topology=part.topology,
             environment=environment.key if environment else None,
@@ -348,13 +351,13 @@ class ModelKind(Kind[Model]):
             base=based.base,
         )
         made_of = ingredients.of_command(planner, f"{TrainGang.verb}/{name}", part.run, inputs)
-        made_of += [setting("framework", part.framework), setting("workers", part.workers), *based.made_of]
+        made_of += [setting("framework", part.framework), setting("workers", workers), *based.made_of]
         return planner.add(
             name,
             work,
             made_of,
             needs=(*ingredients.needed_by_command(inputs, environment), *based.needs),
-            resources=part.resources,
+            resources=settled_resources(part.resources, part.workers),
             isolation=part.isolation,
             retries=part.retries,
         )

@@ -17,6 +17,7 @@ from plimsoll.application.scalars import ModelReference, Name, duration_in_secon
 from plimsoll.application.workspace import NamedCommand, NamedSource
 from plimsoll.indexes.names import versions_of
 from plimsoll.kinds import ingredients
+from plimsoll.kinds.accelerators import check_accelerators, settled_resources
 from plimsoll.kinds.assistant import ASKS_SERVICES, ASSISTANTS, AssistantPlan
 from plimsoll.kinds.dataset import DATASETS
 from plimsoll.kinds.environment import environment_step
@@ -167,6 +168,7 @@ class ServiceKind(Kind[Service]):
             check_what_answers(file, service, *at)
             check_callers(file, service, *at)
             _check_isolation(file, service, *at)
+            check_accelerators(file, service.resources, *at)
             named = service.index or service.model
             if service.rollout == "promote" and (not isinstance(named, str) or "@" in named):
                 hint = "leave rollout out: the versions that the file names stay until plimsoll promote"
@@ -270,7 +272,13 @@ class ServiceKind(Kind[Service]):
         )
         needs = [*registered, *(file.step for file in references), *needed, *more]
         return planner.add(
-            name, work, made_of, needs=needs, resources=part.resources, isolation=part.isolation, retries=1
+            name,
+            work,
+            made_of,
+            needs=needs,
+            resources=settled_resources(part.resources),
+            isolation=part.isolation,
+            retries=1,
         )
 
     def _settings(self, name: str, part: Service, planner: Planner) -> list[Ingredient]:

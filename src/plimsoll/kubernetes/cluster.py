@@ -21,6 +21,7 @@ MONITORING = "monitoring.coreos.com/v1"
 INFERENCE = "inference.networking.k8s.io/v1"
 DRA = "resource.k8s.io/v1"
 RBAC = "rbac.authorization.k8s.io/v1"
+SAGEMAKER = "sagemaker.services.k8s.aws/v1alpha1"
 KINDS = (
     f"{JOBSET}/JobSet",
     f"{KUEUE}/LocalQueue",
@@ -38,6 +39,7 @@ KINDS = (
     f"{MONITORING}/PrometheusRule",
     f"{INFERENCE}/InferencePool",
     f"{DRA}/DeviceClass",
+    f"{SAGEMAKER}/TrainingJob",
 )
 """Kinds whose presence decides what carries a need."""
 READ_ONLY = frozenset({f"{DRA}/DeviceClass"})
@@ -86,6 +88,33 @@ class RegistryPlace(Struct, frozen=True, kw_only=True):
     us: str | None = None
 
 
+class PodAccount(Struct, frozen=True, kw_only=True):
+    """The account by which pods are somebody to the cloud. `made` says that it is ours, with `annotations`.
+
+    Pods have `pod_labels` beside theirs. With `steps` it is also that of pods which run the user's commands.
+    """
+
+    name: str
+    made: bool
+    steps: bool = False
+    annotations: Mapping[str, str] = {}
+    pod_labels: Mapping[str, str] = {}
+
+
+class SageMakerPlace(Struct, frozen=True, kw_only=True):
+    """How trainings are handed to SageMaker: the role of the jobs, where they leave what they make, their machines.
+
+    `volume` is in GB. Without `subnets` the jobs are in no VPC of the user.
+    """
+
+    role: str
+    output: str
+    instance: str
+    volume: int
+    subnets: tuple[str, ...] = ()
+    security_groups: tuple[str, ...] = ()
+
+
 class Cluster(Struct, frozen=True, kw_only=True):
     """What was seen of a cluster. `served` has kinds as group/version/Kind; `queues` are LocalQueues of our namespace.
 
@@ -95,7 +124,8 @@ class Cluster(Struct, frozen=True, kw_only=True):
     `barred` are served kinds of which the caller may not make objects in the namespace, each with the verb that is
     missing; `unseen` are resources, such as `nodes`, that the caller may not list, so that nothing is known of them.
     `pull_secrets` are names of Secrets with which the namespace's own account pulls images. `runtime_classes` maps each
-    RuntimeClass to its handler.
+    RuntimeClass to its handler. `identity` is what the caller says that pods are to the cloud, and
+    `sagemaker` how it says that trainings are handed to SageMaker.
     """
 
     target: str
@@ -114,6 +144,8 @@ class Cluster(Struct, frozen=True, kw_only=True):
     unseen: frozenset[str] = frozenset()
     pull_secrets: tuple[str, ...] = ()
     runtime_classes: Mapping[str, str] = {}
+    identity: PodAccount | None = None
+    sagemaker: SageMakerPlace | None = None
 
     def serves(self, kind: str) -> bool:
         """Whether a kind, as group/version/Kind, is served."""

@@ -62,12 +62,17 @@ def _of_step(step: AnyStep, facts: TargetFacts) -> list[Shortfall]:
         message = f"{subject} {_gibibytes(memory)} of memory{together}; {facts.target} has {_gibibytes(facts.memory)}"
         remedy = "request less memory"
         found.append(Shortfall(step=step.name, setting=("resources", "memory"), message=message, remedy=remedy))
-    accelerators = workers * resources.accelerators
+    accelerators = workers * _counted(step, facts)
     if accelerators > facts.accelerators:
         message = f"{subject} {accelerators} accelerators{together}; {facts.target} has {facts.accelerators}"
         remedy = "set accelerators to 0 to train on processors, or use a target that has them"
         found.append(Shortfall(step=step.name, setting=("resources", "accelerators"), message=message, remedy=remedy))
     return found or _larger_than_every_node(step, facts)
+
+
+def _counted(step: AnyStep, facts: TargetFacts) -> int:
+    """The accelerators of a worker, where all of the target are of one kind as far as planning knows."""
+    return 0 if step.resources.accelerator and facts.knows_kinds else step.resources.accelerators
 
 
 def _missing_features(step: AnyStep, facts: TargetFacts) -> Iterator[Shortfall]:
@@ -96,7 +101,7 @@ def _larger_than_every_node(step: AnyStep, facts: TargetFacts) -> list[Shortfall
     if not facts.machines:
         return []
     share = step.resources
-    requested = {"cpu": share.cores, "memory": float(share.memory or 0), "accelerators": float(share.accelerators)}
+    requested = {"cpu": share.cores, "memory": float(share.memory or 0), "accelerators": float(_counted(step, facts))}
     if any(all(getattr(each, name) >= amount for name, amount in requested.items()) for each in facts.machines):
         return []
     name = next(

@@ -36,7 +36,8 @@ class TargetFacts(Struct, frozen=True, kw_only=True):
     feature to the reason. `verbs` are the kinds of steps that the target supports; None means all. `missing_extras` are
     extras of plimsoll that are not installed on this machine. `away` says why a target does not answer now, of which
     nothing else is known. `isolation` is of a target on which processes would else be plimsoll's equals. Of several
-    targets, `parts` has the facts of each, by its name.
+    targets, `parts` has the facts of each, by its name. `knows_kinds` says that the target itself holds accelerators
+    that a step names against what it has of these.
     """
 
     target: str
@@ -52,6 +53,7 @@ class TargetFacts(Struct, frozen=True, kw_only=True):
     away: str = ""
     isolation: IsolationFacts | None = None
     parts: Mapping[str, TargetFacts] = {}
+    knows_kinds: bool = False
 
     def of(self, target: str) -> TargetFacts:
         """The facts of one of several targets; of the only one for an empty name."""

@@ -80,7 +80,14 @@ class Planner:
 def worker_resources(resources: Resources) -> WorkerResources:
     """Convert the resources of one worker from the file to cores and bytes."""
     memory = memory_in_bytes(resources.memory) if resources.memory is not None else None
-    return WorkerResources(cpu=resources.cpu, memory=memory, accelerators=resources.accelerators)
+    return WorkerResources(
+        cpu=resources.cpu,
+        memory=memory,
+        accelerators=resources.accelerators,
+        accelerator=resources.accelerator or "",
+        slice=resources.slice or "",
+        spot=resources.spot or "",
+    )
 
 
 def seconds(duration: str | None) -> float | None:

@@ -15,11 +15,16 @@ class WorkerResources(Struct, frozen=True, kw_only=True):
     """The resources that one worker of a step uses while it runs.
 
     `cpu` is in cores; `None` sets no limit and counts as one core. `memory` is in bytes; `None` sets no limit.
+    `accelerator` names which accelerators, `slice` is the topology of TPUs, and `spot` says whether nodes that may be
+    taken away will do; empty where the file says nothing.
     """
 
     cpu: float | None = None
     memory: int | None = None
     accelerators: int = 0
+    accelerator: str = ""
+    slice: str = ""
+    spot: Literal["", "never", "allowed", "only"] = ""
 
     @property
     def cores(self) -> float:

@@ -308,6 +308,11 @@ class RegistryConnection:
         except httpx2.HTTPError as error:
             raise self.unreachable_error("GET", "the token service", error) from error
 
+    def _advice(self, status: int) -> str:
+        """What to do about a status; what a credential helper said that gave none comes first."""
+        problem = self._credentials.problem if self._credentials is not None and status in (401, 403) else ""
+        return "; ".join(filter(None, (problem, _HINTS.get(status, ""))))
+
     def _refusal(self, method: str, path: str, answer: httpx2.Response, content: bytes) -> RegistryError:
         status = answer.status_code
         if status == 401 and not self._is_registry(answer.url):
@@ -319,7 +324,7 @@ class RegistryConnection:
             f"the registry refused the request: {error_summary(answer, content)}",
             status=status,
             where=f"{self.reference.registry}: {method} {_without_query(path)}",
-            hint=_HINTS.get(status, ""),
+            hint=self._advice(status),
         )
 
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 import base64
 import binascii
 import os
-import subprocess
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -19,18 +18,20 @@ from msgspec import Struct
 from plimsoll.decoding import UNREADABLE, decodable
 from plimsoll.errors import TargetError
 from plimsoll.home import home
+from plimsoll.registry.credential_helpers import ask_helper
 from plimsoll.registry.references import HUB
-
-HELPER_LIMIT = 20.0
-"""Seconds for a credential helper, which may call a cloud's token service."""
 
 
 class Credentials(Struct, frozen=True, kw_only=True):
-    """A user name with a password, or an identity token that is exchanged for access tokens. Empty means anonymous."""
+    """A user name with a password, or an identity token that is exchanged for access tokens. Empty means anonymous.
+
+    `problem` is what a credential helper said that gave none, for when the registry wants some.
+    """
 
     username: str = ""
     password: str = ""
     identity_token: str = ""
+    problem: str = ""
 
     def __bool__(self) -> bool:
         return bool(self.username or self.identity_token)
@@ -66,29 +67,35 @@ def find_credentials(registry: str, repository: str = "", config: Path | None = 
     if config is not None and not config.is_file():
         hint = "name a Docker config.json; in a mounted pull secret the file is .dockerconfigjson"
         raise TargetError("there is no file with registry credentials at this path", where=str(config), hint=hint)
+    problem = ""
     for path in [config] if config is not None else config_files():
-        if path.is_file() and (found := _find_in_file(path, registry, repository)):
+        found = _find_in_file(path, registry, repository) if path.is_file() else ANONYMOUS
+        if found:
             return found
-    return ANONYMOUS
+        problem = problem or found.problem
+    return Credentials(problem=problem) if problem else ANONYMOUS
 
 
 def _find_in_file(path: Path, registry: str, repository: str) -> Credentials:
     try:
         content = msgspec.json.decode(path.read_bytes(), type=_ConfigFile)
         auths, helpers, store = content.auths or {}, content.cred_helpers or {}, content.creds_store
+        problem = ""
         for key in _entry_names(registry, repository):
             if key in helpers:
                 return _ask_helper(helpers[key], key, path)
             if entry := auths.get(key):
                 return _from_auth_entry(entry)
         for key in _entry_names(registry, ""):
-            if store and (found := _ask_helper(store, key, path)):
+            found = _ask_helper(store, key, path) if store else ANONYMOUS
+            if found:
                 return found
+            problem = problem or found.problem
     except (*UNREADABLE, OSError, ValueError, TypeError, AttributeError) as error:
         reason = getattr(error, "strerror", None) or error
         hint = "log in again (docker login, podman login, skopeo login), or correct the file"
         raise TargetError(f"cannot read the registry credentials: {reason}", where=str(path), hint=hint) from error
-    return ANONYMOUS
+    return Credentials(problem=problem) if problem else ANONYMOUS
 
 
 def _entry_names(registry: str, repository: str) -> Iterator[str]:
@@ -114,21 +121,11 @@ def _from_auth_entry(entry: Mapping[str, object]) -> Credentials:
 
 
 def _ask_helper(helper: str, key: str, path: Path) -> Credentials:
-    program = f"docker-credential-{helper}"
-    try:
-        ended = subprocess.run(
-            [program, "get"], input=key, capture_output=True, text=True, timeout=HELPER_LIMIT, check=False
-        )
-    except FileNotFoundError:
-        hint = f"install {program}, or log in without it"
-        raise TargetError(f"the credential helper {program} is not on PATH", where=str(path), hint=hint) from None
-    except subprocess.TimeoutExpired:
-        message = f"the credential helper {program} did not answer within {HELPER_LIMIT:g} s"
-        raise TargetError(message, where=str(path), hint=f"run it by hand: echo {key} | {program} get") from None
-    if ended.returncode != 0:
+    found = ask_helper(f"docker-credential-{helper}", key, str(path))
+    if found.problem:
         # A helper fails this way when it has no credentials for the server. Anonymous access may still work.
-        return ANONYMOUS
-    answer = msgspec.json.decode(ended.stdout, type=dict[str, str])
+        return Credentials(problem=found.problem)
+    answer = msgspec.json.decode(found.content, type=dict[str, str])
     username, secret = answer.get("Username", ""), answer.get("Secret", "")
     if username == "<token>":
         return Credentials(identity_token=secret)

@@ -52,7 +52,8 @@ def authorization(
     scheme, _, rest = challenge.partition(" ")
     if scheme.lower() == "basic":
         if not credentials.username:
-            raise _access_denied(reference, "it asks for a user name and a password, and none are configured")
+            why = f": {credentials.problem}" if credentials.problem else ""
+            raise _access_denied(reference, f"it asks for a user name and a password, and none are configured{why}")
         return _basic_header(credentials)
     if scheme.lower() != "bearer":
         raise _access_denied(reference, f"it asks for an unsupported kind of authorization: '{challenge[:80]}'")

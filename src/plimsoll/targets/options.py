@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from msgspec import Struct
 
+from plimsoll.application.pod_identity import PodIdentity
+from plimsoll.application.sagemaker import SageMaker
+
 
 class TargetOptions(Struct, frozen=True, kw_only=True):
     """Options of a target; `None` lets the target decide.
@@ -11,7 +14,8 @@ class TargetOptions(Struct, frozen=True, kw_only=True):
     `namespace` is the namespace of its objects, `registry` a host and path that nodes, pods and this machine all reach,
     `base` the base image for the layers of the user's code, `prefer` names of preferred providers. `image` is
     `spec.environment.image` of the application file; `base` overrides it. `unbarred` plans as if the caller had every
-    right, to tell which ones that takes.
+    right, to tell which ones that takes. `identity` is whom pods are to the cloud, `sagemaker` how
+    trainings are handed to it, and `called` what the file calls the target, all of them from the file.
     """
 
     namespace: str | None = None
@@ -20,6 +24,9 @@ class TargetOptions(Struct, frozen=True, kw_only=True):
     prefer: tuple[str, ...] = ()
     image: str | None = None
     unbarred: bool = False
+    identity: PodIdentity | None = None
+    sagemaker: SageMaker | None = None
+    called: str = ""
 
 
 CLUSTER_ONLY = ("namespace", "registry", "base", "prefer")

@@ -13,7 +13,7 @@ from plimsoll.kubernetes.cluster import Cluster, Node
 from plimsoll.registry.connection import RegistryAccess
 from plimsoll.registry.references import parse_reference
 from plimsoll.registry.repository import Repository
-from plimsoll.targets.kubernetes.manifests.pod import on_architectures
+from plimsoll.targets.kubernetes.manifests.nodes import on_architectures
 from tests.targets.kubernetes.bench import Bench, done
 
 BOTH = ("amd64", "arm64")

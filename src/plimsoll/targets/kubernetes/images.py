@@ -57,12 +57,19 @@ class Images:
             made = [self._dependencies(requirements, digest, base) for base in bases]
         return made[0].diff_id
 
-    def of_step(self, code: Sequence[tuple[str, str]], environment: tuple[str, str] | None, *extras: str) -> str:
+    def of_step(
+        self,
+        code: Sequence[tuple[str, str]],
+        environment: tuple[str, str] | None,
+        *extras: str,
+        starts: tuple[str, ...] = (),
+    ) -> str:
         """The image of a step's code (pairs of path and digest) and requirements (file and digest), as nodes pull.
 
-        `extras` are for code that our server runs. Raises MissingExtra for one that is not installed here.
+        `extras` are for code that our server runs. `starts` is what it begins with, as root, where nobody gives a
+        command. Raises MissingExtra for an extra that is not installed here.
         """
-        key = repr((sorted(code), environment, extras))
+        key = repr((sorted(code), environment, extras, starts))
 
         def make() -> str:
             own = code_layer(self._store, self._directory, code)
@@ -77,7 +84,7 @@ class Images:
             # What all applications have in common is sent once for all of them, and taken over from there.
             repository = "-".join([COMMON, *(each for each in extras if each != "serve")])
             self._pushed(repository, common, "")
-            return self._pushed(f"{self._path}/steps", everything, own.workdir, mount_from=repository)
+            return self._pushed(f"{self._path}/steps", everything, own.workdir, mount_from=repository, starts=starts)
 
         return self._once(key, make)
 
@@ -130,12 +137,20 @@ class Images:
             return self._known[key]
 
     def _pushed(
-        self, path: str, layers: Callable[[BaseImage], Sequence[Layer]], workdir: str, mount_from: str = ""
+        self,
+        path: str,
+        layers: Callable[[BaseImage], Sequence[Layer]],
+        workdir: str,
+        mount_from: str = "",
+        starts: tuple[str, ...] = (),
     ) -> str:
         # Commands that come with requirements, such as `ray`, are for those who start a step's pods otherwise.
         variables = {"PYTHONPATH": f"/{RUNTIME}", **({"PATH": f"{DEPENDENCIES}/bin"} if workdir else {})}
 
         def made(base: BaseImage) -> Image:
+            if starts:
+                # Whoever starts it so prepares no volume that others than root may write to.
+                return compose(base, layers(base), environment=variables, workdir=workdir, command=starts, user="root")
             return compose(base, layers(base), environment=variables, workdir=workdir, command=("python",))
 
         return self._pushed_images(path, made, mount_from)

@@ -19,6 +19,7 @@ from plimsoll.targets.kubernetes.grammar import LABEL, naming_problem, word_prob
 from plimsoll.targets.kubernetes.manifests.gang import host_names, provider_of
 from plimsoll.targets.kubernetes.manifests.inference_pool import leads_by_pool
 from plimsoll.targets.kubernetes.manifests.isolation import missing_classes
+from plimsoll.targets.kubernetes.node_checks import node_problems
 from plimsoll.targets.kubernetes.preview import Previewed, during_promotion, preview
 from plimsoll.targets.kubernetes.providers import PRINT_RIGHTS
 
@@ -44,6 +45,7 @@ def problems(plan: Plan, cluster: Cluster, chosen: Mapping[str, str]) -> tuple[S
         *_meeting([*made, *later]),
         *missing_classes(plan, cluster),
         *_unpicked(plan, cluster, chosen),
+        *node_problems(plan, cluster),
     )
     return tuple(dict.fromkeys(found))
 
@@ -136,7 +138,7 @@ def _uncounted(plan: Plan, cluster: Cluster) -> Iterator[Shortfall]:
     if cluster.accelerator or cluster.classes or "nodes" not in cluster.unseen:
         return
     for step in plan.steps:
-        if step.resources.accelerators:
+        if step.resources.accelerators and not step.resources.accelerator:
             message = (
                 f"{step.name} requests accelerators, and you may not list nodes on {cluster.target}: "
                 "they say under which resource accelerators are counted"

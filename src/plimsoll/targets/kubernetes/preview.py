@@ -26,10 +26,12 @@ from plimsoll.targets.kubernetes.manifests import gang, mpi
 from plimsoll.targets.kubernetes.manifests.callers import in_pods as callers_in_pods
 from plimsoll.targets.kubernetes.manifests.claims import claim_template
 from plimsoll.targets.kubernetes.manifests.groups import ServedVersions, Watched
+from plimsoll.targets.kubernetes.manifests.identity import identity_objects, with_identity
 from plimsoll.targets.kubernetes.manifests.isolation import isolated_pod, isolated_workload
 from plimsoll.targets.kubernetes.manifests.models import BASE, MODEL, with_models
 from plimsoll.targets.kubernetes.manifests.pod import mounted_at, task_pod
 from plimsoll.targets.kubernetes.manifests.policies import alone
+from plimsoll.targets.kubernetes.manifests.sagemaker import runs_on_sagemaker, training_job
 from plimsoll.targets.kubernetes.manifests.serving import objects
 from plimsoll.targets.kubernetes.own_code import in_pods, pipeline_models
 from plimsoll.targets.predictors import own_code, served_alone
@@ -94,6 +96,10 @@ def _inputs(step: AnyStep) -> Iterator[InputFile]:
 
 def _workload(application: str, step: AnyStep, cluster: Cluster, chosen: Mapping[str, str]) -> Previewed:
     name, labels = names.workload(application, step), names.of_step(application, step)
+    if runs_on_sagemaker(step, chosen) and cluster.sagemaker is not None:
+        task = PodTask(action="train", step=step.name, key=step.key, result=PLACEHOLDER)
+        job = training_job(name, "", step, task, PLACEHOLDER, cluster.sagemaker, labels)
+        return Previewed(step=step, objects=(job,))
     provider = gang.provider_of(step, chosen)
     at = mounted_at if cluster.mounts_images else lambda _: None
     inputs = tuple(PodInput(name=each.name, reference=PLACEHOLDER, mounted=at(each.name)) for each in _inputs(step))
@@ -103,6 +109,7 @@ def _workload(application: str, step: AnyStep, cluster: Cluster, chosen: Mapping
         pod = with_models(pod, {MODEL: PLACEHOLDER}, PLACEHOLDER, application)
     if isinstance(step.work, TrainGang) and step.work.base is not None:
         pod = with_models(pod, {BASE: PLACEHOLDER}, PLACEHOLDER, application)
+    pod = with_identity(pod, step, cluster)
     pod = isolated_pod(pod, step, cluster)
     made = gang.workload(provider, name, step, pod, labels, cluster)
     if mpi.is_mpi_gang(step):
@@ -110,7 +117,7 @@ def _workload(application: str, step: AnyStep, cluster: Cluster, chosen: Mapping
     if isinstance(step.work, BuildIndex):
         made = alone(made, name, labels, cluster)
     made = isolated_workload(made, name, labels, step, cluster)
-    before = claim_template(application, step.resources, cluster)
+    before = [*claim_template(application, step.resources, cluster), *identity_objects(step, cluster, application)]
     return Previewed(step=step, objects=(*before, *made.objects), watched=(made.watched[:2],))
 
 

@@ -19,6 +19,7 @@ from plimsoll.kubernetes.cluster import (
     MONITORING,
     POD_GROUP,
     RAY,
+    SAGEMAKER,
     TRAINER,
     Cluster,
     resource_named,
@@ -88,6 +89,12 @@ def _trainer(cluster: Cluster) -> str:
     return words if cluster.serves(f"{JOBSET}/JobSet") else ""
 
 
+def _sagemaker(cluster: Cluster) -> str:
+    """Never by itself: machines are rented."""
+    place = cluster.sagemaker
+    return f"Amazon SageMaker on {place.instance}, by the ACK controller" if place is not None else ""
+
+
 def _gateway(cluster: Cluster) -> str:
     return f"GatewayClass {cluster.gateways[0]} is accepted" if cluster.gateways else ""
 
@@ -141,6 +148,10 @@ NEEDS: Mapping[str, tuple[_Offer, ...]] = {
         _Offer(name="pods", ready=_always("a Ray node in each pod of the gang")),
         _Offer(name="rayjob", ready=_always("KubeRay keeps a Ray cluster for the training"), kinds=(f"{RAY}/RayJob",)),
     ),
+    "training": (
+        _Offer(name="pods", ready=_always("pods of this cluster")),
+        _Offer(name="sagemaker", ready=_sagemaker, kinds=(f"{SAGEMAKER}/TrainingJob",)),
+    ),
     "serving": (
         _Offer(name="deployment", ready=_always("a Deployment and a Service")),
         _Offer(name="kserve", ready=_always("KServe keeps the servers"), kinds=(f"{KSERVE}/InferenceService",)),
@@ -192,9 +203,10 @@ NEEDS: Mapping[str, tuple[_Offer, ...]] = {
 
 def needs(cluster: Cluster, preferred: Iterable[str] = ()) -> tuple[str, ...]:
     """What is chosen for on a cluster: Ray's own way only where there is another, or where one is asked for; so too
-    what keeps engines of language models, and what leads to replicas."""
+    what keeps engines of language models, what leads to replicas, and who trains."""
     others = {
         "engines": cluster.serves(f"{KSERVE_LLM}/LLMInferenceService") or "llminferenceservice" in preferred,
+        "training": cluster.sagemaker is not None or "sagemaker" in preferred,
         "ray": cluster.serves(f"{RAY}/RayJob") or "rayjob" in preferred,
         "routing": cluster.serves(f"{INFERENCE}/InferencePool") or "inferencepool" in preferred,
     }

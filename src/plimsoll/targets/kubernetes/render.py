@@ -10,6 +10,7 @@ from plimsoll.kinds.serve import Serve
 from plimsoll.kubernetes.api import Manifest
 from plimsoll.planning.steps import Plan, Step
 from plimsoll.targets.kubernetes.attempt import ClusterContext
+from plimsoll.targets.kubernetes.manifests.identity import identity_of_plan
 from plimsoll.targets.kubernetes.manifests.serving import objects
 from plimsoll.targets.kubernetes.namespace import is_made, namespace_manifest
 from plimsoll.targets.kubernetes.trust import trust_manifest
@@ -27,6 +28,8 @@ def rendered(context: ClusterContext, plan: Plan) -> list[Manifest]:
     ours = there is None or is_made(application, there)
     found = [namespace_manifest(application, namespace)] if ours else []
     found.append(trust_manifest(application, namespace))
+    for manifest in identity_of_plan(plan, context.cluster):
+        found.append({**manifest, "metadata": {**manifest["metadata"], "namespace": namespace}})
     for step in plan.steps:
         work = step.work
         if not isinstance(work, Serve):

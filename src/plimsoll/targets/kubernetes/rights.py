@@ -31,7 +31,7 @@ WHY: Mapping[str, str] = {
     "namespaces": "everything of an application lies in one namespace",
     "configmaps": "they hold the keys that verify models, and what services serve",
     "configmaps in kube-public": "the cluster publishes its registry and base image there",
-    "serviceaccounts": "servers run under an account without rights, and pull images as the namespace's own does",
+    "serviceaccounts": "pods run under accounts without rights here, and pull images as the namespace's own does",
     "pods": "workers and servers are watched by their pods",
     "pods/log": "it is read what workers print",
     "pods/portforward": "services, and a registry inside the cluster, are reached through the API server",
@@ -56,6 +56,7 @@ WHY: Mapping[str, str] = {
     "rolebindings": "what picks a replica may read pods and pools, and servers may ask what their callers may do",
     "secrets": "servers know their callers by a Secret",
     "localsubjectaccessreviews": "servers ask what their callers may do, and get that right from you",
+    "trainingjobs": "trainings are handed to SageMaker by its controller",
     "deviceclasses": "accelerators are claimed of a class",
     "resourceclaimtemplates": "accelerators are claimed",
 }
@@ -124,8 +125,9 @@ def _in_namespace(
     yield from _needs(("get", "create", "patch", "delete"), "leases", namespace, group_of(LEASES))
     if cluster.queues or chosen["gang"] == "kueue":
         yield from _needs(("list",), "localqueues", namespace, group_of(KUEUE))
-    if serves:
+    if serves or cluster.identity is not None:
         yield from _needs(("get",), "serviceaccounts", namespace, names=("default",))
+    if serves:
         # Other kinds of requests than GET are not sent over a WebSocket, and from 1.35 on both rights are asked for.
         yield from _needs(("get", "create"), "pods/portforward", namespace)
         yield from _needs(("list",), "leases", namespace, group_of(LEASES))

@@ -52,10 +52,12 @@ from plimsoll.targets.kubernetes.claims import CLEAN
 from plimsoll.targets.kubernetes.cleanup import remove, services
 from plimsoll.targets.kubernetes.drift import drift_of
 from plimsoll.targets.kubernetes.exchange import ClusterExchange
+from plimsoll.targets.kubernetes.identity import identity_problems, pod_account
 from plimsoll.targets.kubernetes.images import Images
 from plimsoll.targets.kubernetes.lacks import lacks
 from plimsoll.targets.kubernetes.leavings import ClusterLeavings
 from plimsoll.targets.kubernetes.manifests.isolation import isolation_facts
+from plimsoll.targets.kubernetes.manifests.sagemaker import sagemaker_place, sagemaker_problems
 from plimsoll.targets.kubernetes.node_notes import node_notes
 from plimsoll.targets.kubernetes.plan_check import problems, require_namespace
 from plimsoll.targets.kubernetes.promotion_lease import PromotionLease
@@ -130,7 +132,9 @@ class KubernetesTarget:
         base = self._options.base or self._options.image
         registry, options = self._options.registry, self._options
         found = look(self.api, self.namespace, registry, base, self._access, is_foreign=self._is_anothers)
-        return replace(found, barred={}) if options.unbarred else found
+        account = pod_account(options.identity, found, self._application)
+        place = sagemaker_place(options.sagemaker)
+        return replace(found, identity=account, sagemaker=place, **({"barred": {}} if options.unbarred else {}))
 
     def _is_anothers(self, found: Manifest) -> bool:
         """Whether something of the namespace is another application's: its queue goes when that one goes."""
@@ -188,6 +192,7 @@ class KubernetesTarget:
             missing_extras=missing_extras(),
             isolation=isolation_facts(cluster),
             verbs=frozenset(work.verb for work in EXECUTORS),
+            knows_kinds=True,
         )
 
     def _curve(self, session: Session, step: AnyStep, series: str) -> Sequence[tuple[float, float]]:
@@ -226,7 +231,12 @@ class KubernetesTarget:
         )
 
     def _problems(self, plan: Plan) -> Sequence[Shortfall]:
-        return problems(plan, self.cluster, {need: each.provider for need, each in self._chosen().items()})
+        options, cluster = self._options, self.cluster
+        return (
+            *identity_problems(options.identity, cluster, options.called),
+            *sagemaker_problems(plan, cluster, self._providers()),
+            *problems(plan, cluster, {need: each.provider for need, each in self._chosen().items()}),
+        )
 
     def missing(self, plan: Plan) -> Sequence[str]:
         """The rights that a run of the plan would lack, each with what it is for."""
@@ -355,8 +365,17 @@ class KubernetesTarget:
         return {need: each.provider for need, each in self._chosen().items()}
 
     def _chosen(self) -> dict[str, Choice]:
-        prefer = self._options.prefer
-        return {need: choose(self.cluster, need, prefer) for need in needs(self.cluster, prefer)}
+        prefer, by_file = self._options.prefer, self._options.sagemaker is not None
+        # Whoever writes how it is used in the file wants it used, unless the command line says otherwise.
+        if by_file and "pods" not in prefer:
+            prefer = (*prefer, "sagemaker")
+        try:
+            return {need: choose(self.cluster, need, prefer) for need in needs(self.cluster, prefer)}
+        except FileError as error:
+            if not by_file or not error.message.startswith("sagemaker "):
+                raise
+            hint = "install the ACK controller of SageMaker, or remove it: trainings then run in pods"
+            raise FileError(error.message, where=f"spec.targets.{self._options.called}.sagemaker", hint=hint) from error
 
     @property
     def _path(self) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 
+from plimsoll.kubernetes.accelerators import GPU, resource_name
 from plimsoll.kubernetes.api import Manifest
 from plimsoll.kubernetes.cluster import DRA, Cluster
 from plimsoll.planning.steps import WorkerResources
@@ -12,6 +13,8 @@ from plimsoll.targets.kubernetes import names
 
 def claims(worker: WorkerResources, cluster: Cluster) -> bool:
     """Whether a worker's accelerators are claimed; elsewhere devices are counted, or none are asked for."""
+    if worker.accelerator and resource_name(worker.accelerator, cluster) != GPU:
+        return False
     return bool(worker.accelerators and not cluster.accelerator and cluster.classes)
 
 

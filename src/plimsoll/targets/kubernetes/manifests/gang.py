@@ -36,6 +36,8 @@ def host_names(provider: str, name: str, workers: int) -> tuple[str, ...]:
         return ("localhost",)
     if provider in ("kueue", "jobset"):
         return tuple(f"{name}-workers-0-{rank}.{name}" for rank in range(workers))
+    if provider == "sagemaker":
+        return tuple(f"algo-{rank + 1}" for rank in range(workers))
     if provider == "trainjob":
         return tuple(f"{name}-node-0-{rank}.{name}" for rank in range(workers))
     return tuple(f"{name}-{rank}.{name}" for rank in range(workers))
@@ -94,7 +96,7 @@ def _queued(labels: dict[str, str], cluster: Cluster) -> tuple[tuple[Manifest, .
 _IN_QUEUE = "kueue.x-k8s.io/queue-name"
 
 
-SHARED = frozenset({"LocalQueue", "ResourceClaimTemplate"})
+SHARED = frozenset({"LocalQueue", "ResourceClaimTemplate", "ServiceAccount"})
 """Kinds of objects that other steps of the application use too: they do not go with one step."""
 
 

@@ -6,12 +6,14 @@ from collections.abc import Sequence
 
 from plimsoll.kinds.model import Topology, TrainGang
 from plimsoll.kubernetes import quantities
+from plimsoll.kubernetes.accelerators import EFA, efa_devices, resource_name
 from plimsoll.kubernetes.api import Manifest
 from plimsoll.kubernetes.cluster import Cluster
 from plimsoll.planning.steps import AnyStep, WorkerResources
 from plimsoll.runtime.pod_task import CA_DIRECTORY, INPUTS, STOP_SECONDS, TASK_VARIABLE, UPLOAD_SECONDS, WORK, PodTask
 from plimsoll.targets.kubernetes import names
 from plimsoll.targets.kubernetes.manifests.claims import claim_name, claims
+from plimsoll.targets.kubernetes.manifests.nodes import on_nodes
 
 USER = 65532
 LOST_AFTER = 15
@@ -38,7 +40,7 @@ def task_pod(
     architectures: Sequence[str] = (),
 ) -> Manifest:
     """A pod template whose one container does the task, on nodes of the image's architectures."""
-    claimed, resources = wanted(step.resources, cluster, labels[names.APPLICATION])
+    claimed, resources = wanted(step.resources, cluster, labels[names.APPLICATION], workers=step.workers)
     mounted = [given for given in task.inputs if given.mounted]
     container: Manifest = {
         "name": "main",
@@ -76,22 +78,7 @@ def task_pod(
         **claimed,
         **_placed(step, cluster, labels),
     }
-    return {"metadata": {"labels": labels}, "spec": on_architectures(spec, architectures)}
-
-
-ARCHITECTURE = "kubernetes.io/arch"
-"""The label that every kubelet gives its node."""
-
-
-def on_architectures(spec: Manifest, architectures: Sequence[str]) -> Manifest:
-    """A pod's spec that asks for nodes on which its image runs; of unknown architectures it asks for none."""
-    if not architectures:
-        return spec
-    if len(architectures) == 1:
-        return {**spec, "nodeSelector": {ARCHITECTURE: architectures[0]}}
-    term = {"matchExpressions": [{"key": ARCHITECTURE, "operator": "In", "values": list(architectures)}]}
-    node = {"requiredDuringSchedulingIgnoredDuringExecution": {"nodeSelectorTerms": [term]}}
-    return {**spec, "affinity": {**spec.get("affinity", {}), "nodeAffinity": node}}
+    return {"metadata": {"labels": labels}, "spec": on_nodes(spec, step.resources, cluster, architectures)}
 
 
 CREDENTIALS = "plimsoll-data"
@@ -104,10 +91,13 @@ def with_credentials(pod: Manifest) -> Manifest:
     return {**pod, "spec": {**pod["spec"], "containers": containers}}
 
 
-def wanted(worker: WorkerResources, cluster: Cluster, application: str) -> tuple[Manifest, Manifest]:
+def wanted(
+    worker: WorkerResources, cluster: Cluster, application: str, *, workers: int = 1
+) -> tuple[Manifest, Manifest]:
     """What a worker requests: the pod's resource claims, and its container's resources.
 
-    Accelerators are claimed by attribute where the cluster has a device class (DRA, KEP-4381), else counted.
+    Accelerators are claimed by attribute where the cluster has a device class (DRA, KEP-4381), else counted. One of
+    several workers has the network devices of its node too, where it has all of the accelerators.
     """
     requests: Manifest = {"cpu": quantities.written(int(worker.cores * 1000))}
     limits: Manifest = {}
@@ -115,8 +105,11 @@ def wanted(worker: WorkerResources, cluster: Cluster, application: str) -> tuple
         limits["cpu"] = requests["cpu"]
     if worker.memory is not None:
         requests["memory"] = limits["memory"] = str(worker.memory)
-    if worker.accelerators and cluster.accelerator:
-        limits[cluster.accelerator] = str(worker.accelerators)
+    counted = resource_name(worker.accelerator, cluster)
+    if worker.accelerators and counted and not claims(worker, cluster):
+        limits[counted] = str(worker.accelerators)
+    if workers > 1 and (devices := efa_devices(worker.accelerator, worker.accelerators, cluster)):
+        limits[EFA] = str(devices)
     resources: Manifest = {"requests": requests, **({"limits": limits} if limits else {})}
     if not claims(worker, cluster):
         return {}, resources

@@ -12,7 +12,8 @@ from plimsoll.kubernetes.api import Manifest
 from plimsoll.kubernetes.cluster import KEDA, Cluster
 from plimsoll.targets.kubernetes import names
 from plimsoll.targets.kubernetes.manifests.groups import Group
-from plimsoll.targets.kubernetes.manifests.pod import RESTRICTED, RESTRICTED_POD, on_architectures
+from plimsoll.targets.kubernetes.manifests.nodes import on_architectures
+from plimsoll.targets.kubernetes.manifests.pod import RESTRICTED, RESTRICTED_POD
 
 UNDER_WAY = "plimsoll_requests_under_way"
 """The server's own count of requests that are not answered yet, per pod."""

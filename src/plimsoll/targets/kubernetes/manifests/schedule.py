@@ -8,12 +8,12 @@ from msgspec import Struct
 
 from plimsoll.kubernetes.api import Manifest
 from plimsoll.targets.kubernetes import names
+from plimsoll.targets.kubernetes.manifests.nodes import on_architectures
 from plimsoll.targets.kubernetes.manifests.pod import (
     RESTRICTED,
     RESTRICTED_POD,
     authorities_mount,
     authorities_volume,
-    on_architectures,
 )
 
 LONGEST_NAME = 52

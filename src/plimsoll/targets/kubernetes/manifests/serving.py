@@ -26,12 +26,12 @@ from plimsoll.targets.kubernetes.manifests.kserve import deployment_of, inferenc
 from plimsoll.targets.kubernetes.manifests.llm_inference_service import by_kserve, llm_inference_service, main_of
 from plimsoll.targets.kubernetes.manifests.models import with_models
 from plimsoll.targets.kubernetes.manifests.monitoring import monitoring
+from plimsoll.targets.kubernetes.manifests.nodes import on_nodes
 from plimsoll.targets.kubernetes.manifests.observing import variables, watching, with_references
 from plimsoll.targets.kubernetes.manifests.pod import (
     RESTRICTED,
     RESTRICTED_POD,
     authorities_volume,
-    on_architectures,
     wanted,
 )
 from plimsoll.targets.kubernetes.manifests.policies import service_policy
@@ -200,7 +200,7 @@ def deployment(group: Group, cluster: Cluster, told: str, *, annotated: bool = F
             **runtime_of(served.isolation, cluster),
         },
     }
-    pod["spec"] = on_architectures(pod["spec"], served.architectures)
+    pod["spec"] = on_nodes(pod["spec"], served.resources, cluster, served.architectures)
     template = with_references(with_models(pod, served.models, served.image, served.application), served)
     template["metadata"]["annotations"][names.CONTENT] = _mark(msgspec.json.encode(template, order="sorted").decode())
     return {

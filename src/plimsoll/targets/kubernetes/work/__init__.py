@@ -23,6 +23,7 @@ from plimsoll.targets.kubernetes.work.fetch import fetch
 from plimsoll.targets.kubernetes.work.local import done_here
 from plimsoll.targets.kubernetes.work.pods import run_in_pods
 from plimsoll.targets.kubernetes.work.register import register, release
+from plimsoll.targets.kubernetes.work.sagemaker import train
 from plimsoll.targets.kubernetes.work.serve import serve
 
 Executor = Callable[[ClusterAttempt[Any]], Progress]
@@ -40,7 +41,7 @@ EXECUTORS: Mapping[type[Work], Executor] = MappingProxyType(
             executes(MakeEnvironment, make_environment),
             executes(Fetch, fetch),
             executes(RunCommand, run_in_pods),
-            executes(TrainGang, run_in_pods),
+            executes(TrainGang, train),
             executes(Bring, done_here),
             executes(Register, register),
             executes(BuildIndex, run_in_pods),

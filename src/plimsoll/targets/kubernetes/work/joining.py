@@ -12,7 +12,7 @@ from plimsoll.kinds.dataset import Fetch
 from plimsoll.kinds.environment import MakeEnvironment
 from plimsoll.kinds.index_release import ReleaseIndex
 from plimsoll.kinds.llm import PrepareLlm
-from plimsoll.kinds.model import Register
+from plimsoll.kinds.model import Register, TrainGang
 from plimsoll.kinds.serve import Serve
 from plimsoll.kubernetes.api import Manifest
 from plimsoll.planning.steps import Step, Work
@@ -21,7 +21,9 @@ from plimsoll.targets.attempt import STOPPED, AttemptOutcome, Progress, W, done,
 from plimsoll.targets.kubernetes.attempt import ClusterAttempt
 from plimsoll.targets.kubernetes.keeping import keep_here
 from plimsoll.targets.kubernetes.manifests import gang
+from plimsoll.targets.kubernetes.manifests.sagemaker import runs_on_sagemaker
 from plimsoll.targets.kubernetes.watching import Deleted, Watch
+from plimsoll.targets.kubernetes.work.sagemaker import watched_training
 from plimsoll.targets.kubernetes.work.serve import standing
 from plimsoll.targets.stopping import StoppedWhen
 
@@ -79,6 +81,8 @@ def _followed(attempt: ClusterAttempt[W]) -> Generator[Observation, None, Attemp
 def _watched(attempt: ClusterAttempt[W]) -> Generator[Observation, None, str]:
     """Look at the workload as long as it is there and the other run's; gives why it failed, when it did."""
     context, lease = attempt.context, attempt.context.lease
+    if runs_on_sagemaker(attempt.step, context.chosen):
+        return (yield from watched_training(cast("ClusterAttempt[TrainGang]", attempt)))
     workload = gang.followed(
         gang.provider_of(attempt.step, context.chosen), attempt.name, attempt.step, context.cluster
     )

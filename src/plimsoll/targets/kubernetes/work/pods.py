@@ -22,6 +22,7 @@ from plimsoll.targets.kubernetes.curves import followed_curve
 from plimsoll.targets.kubernetes.keeping import keep_here
 from plimsoll.targets.kubernetes.manifests import gang, mpi
 from plimsoll.targets.kubernetes.manifests.claims import claim_template
+from plimsoll.targets.kubernetes.manifests.identity import account_of_step, identity_objects, with_identity
 from plimsoll.targets.kubernetes.manifests.isolation import isolated_pod, isolated_workload
 from plimsoll.targets.kubernetes.manifests.models import BASE, MODEL, with_models
 from plimsoll.targets.kubernetes.manifests.pod import task_pod, with_credentials
@@ -42,7 +43,7 @@ def run_in_pods(attempt: ClusterAttempt[W]) -> Progress:
     with waiting_for(f"the image of {attempt.step.name} to be in the registry"):
         workload = workload_of(attempt.step, attempt.name, attempt.context)
     ended = yield from carry(attempt, workload)
-    return ended or done(_taken(attempt))
+    return ended or done(taken(attempt))
 
 
 def carry(attempt: ClusterAttempt[W], workload: gang.Workload) -> Generator[Observation, None, AttemptOutcome | None]:
@@ -55,7 +56,7 @@ def carry(attempt: ClusterAttempt[W], workload: gang.Workload) -> Generator[Obse
                 yield attempt.seen(Waiting(attempt=attempt.number, reason=told))
         _tie_secrets(workload, context)
     watch = Watch(attempt, workload)
-    with _curve(attempt):
+    with curve_here(attempt):
         state = yield from watch.until_end()
     if state == "stopped":
         return STOPPED
@@ -66,7 +67,7 @@ def carry(attempt: ClusterAttempt[W], workload: gang.Workload) -> Generator[Obse
     return None
 
 
-def _curve(attempt: ClusterAttempt[W]) -> contextlib.AbstractContextManager[None]:
+def curve_here(attempt: ClusterAttempt[W]) -> contextlib.AbstractContextManager[None]:
     """Its curve on this machine while it trains."""
     if not isinstance(attempt.step.work, TrainGang):
         return contextlib.nullcontext()
@@ -105,8 +106,10 @@ def workload_of(step: AnyStep, name: str, context: ClusterContext) -> gang.Workl
     labels = names.of_step(context.application, step)
     image = _image(step, context)
     pod = task_pod(task, step, image, context.cluster, labels, context.images.architectures())
-    if isinstance(step.work, Fetch):
+    if isinstance(step.work, Fetch) and account_of_step(step, context.cluster) is None:
+        # Keys of a Secret would come before the identity.
         pod = with_credentials(pod)
+    pod = with_identity(pod, step, context.cluster)
     if brought:
         pod = with_models(pod, brought, context.images.runtime(), context.application)
     if indexing is not None and indexing.models:
@@ -120,7 +123,10 @@ def workload_of(step: AnyStep, name: str, context: ClusterContext) -> gang.Workl
     if indexing is not None:
         made = alone(made, name, labels, context.cluster)
     made = isolated_workload(made, name, labels, step, context.cluster)
-    before = claim_template(context.application, step.resources, context.cluster)
+    before = [
+        *claim_template(context.application, step.resources, context.cluster),
+        *identity_objects(step, context.cluster, context.application),
+    ]
     return gang.Workload(objects=(*before, *made.objects), watched=made.watched, restarts=made.restarts)
 
 
@@ -136,10 +142,15 @@ def _image(step: AnyStep, context: ClusterContext) -> str:
     if isinstance(step.work, BuildIndex):
         is_table = step.work.part.text is not None
         return image_that_reads(step.work.documents.file if is_table else "", context, "retrieval")
+    return code_image(step, context)
+
+
+def code_image(step: AnyStep, context: ClusterContext, starts: tuple[str, ...] = ()) -> str:
+    """The image of a step that runs the user's code; `starts` is what it begins with where nobody says a command."""
     assert isinstance(step.work, (RunCommand, TrainGang))  # noqa: S101 - nothing else runs the user's code
     code = [(each.name, each.digest) for each in step.ingredients if each.kind == "code"]
     environments = [(each.name, each.digest) for each in step.ingredients if each.kind == "environment"]
-    return context.images.of_step(code, environments[0] if step.work.environment is not None else None)
+    return context.images.of_step(code, environments[0] if step.work.environment is not None else None, starts=starts)
 
 
 def image_that_reads(file: str | None, context: ClusterContext, *extras: str) -> str:
@@ -177,7 +188,7 @@ def _is_under_way(attempt: ClusterAttempt[W], workload: gang.Workload) -> Genera
     return True
 
 
-def _taken(attempt: ClusterAttempt[W]) -> Result:
+def taken(attempt: ClusterAttempt[W]) -> Result:
     """The result that the pods have left in the registry."""
     context, step = attempt.context, attempt.step
     if result_tag(step) != step.key:
