@@ -26,6 +26,7 @@ from plimsoll.kubernetes.objects import has_condition
 from plimsoll.targets.kubernetes import names
 from plimsoll.targets.kubernetes.ends import await_gone
 from plimsoll.targets.kubernetes.listing import listed
+from plimsoll.targets.kubernetes.manifests.failover import VERSION as FAILOVER
 from plimsoll.targets.kubernetes.manifests.inference_pool import PICKER, RBAC
 from plimsoll.targets.kubernetes.names import LEASES
 from plimsoll.targets.kubernetes.namespace import REMOVAL_LIMIT, await_end, is_made
@@ -81,7 +82,7 @@ def services(api: Api, application: str, namespace: str) -> Mapping[str, str]:
     found = {}
     for _, _, each in listed(api, [("apps/v1", "Deployment")], namespace, selector):
         labels = each["metadata"]["labels"]
-        service = labels.get(names.SERVICE) if labels.get(names.VERSION) != PICKER else None
+        service = labels.get(names.SERVICE) if labels.get(names.VERSION) not in (PICKER, FAILOVER) else None
         if service and each.get("status", {}).get("availableReplicas", 0):
             inside = f"http://{service_name(api, application, namespace, service)}.{namespace}.svc"
             found[service] = f"{ways['gateway']}/{service}" if "gateway" in ways else inside
