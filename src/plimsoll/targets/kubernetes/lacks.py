@@ -8,7 +8,7 @@ from plimsoll.kinds.failover import FAILOVER
 from plimsoll.kinds.serve import CALLERS_IN_PLACE, OWN_FRONT, SAMPLES_EXPLANATIONS, SCALE_TO_ZERO, WAITING_ROLLOUT
 
 
-def lacks(never_zero: str, traffic: str) -> Mapping[str, str]:
+def lacks(never_zero: str, traffic: str = "gateway") -> Mapping[str, str]:
     """The reason by feature; `never_zero` is why services keep a server on this cluster, empty where they need none.
 
     `traffic` is what carries traffic there.
