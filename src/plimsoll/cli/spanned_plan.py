@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import click
@@ -35,7 +36,20 @@ def spanned(prepared: Prepared) -> dict[str, object]:
             for name, part in prepared.facts.parts.items()
         },
         "travels": travelling(prepared),
+        **({"failovers": failovers} if (failovers := list(_failovers(prepared))) else {}),
     }
+
+
+def _failovers(prepared: Prepared) -> Iterator[dict[str, object]]:
+    """Services whose requests go to another target while their own servers do not answer; times are in seconds."""
+    from plimsoll.kinds.failover import FailOver
+
+    names = prepared.plan.names
+    for step in prepared.plan.steps:
+        if isinstance(step.work, FailOver):
+            work = step.work
+            where = {"target": names.get(step.target, step.target), "to": work.to}
+            yield {"service": work.service, **where, "after": work.after, "back": work.back, "standby": work.standby}
 
 
 def print_places(prepared: Prepared) -> None:
@@ -50,6 +64,9 @@ def print_places(prepared: Prepared) -> None:
         stays = f"; its rows stay on {plan.names.get(step.stays, step.stays)}" if step.stays else ""
         where = f"{plan.names.get(step.target, step.target)}: {plan.whys.get(step.name, '')}{stays}"
         click.echo(one_line(f"  where   {step.name:<{width}}  {where}"))
+    for over in _failovers(prepared):
+        times = f"after {over['after']:g} s without a ready server, back after {over['back']:g} s with one"
+        click.echo(one_line(f"  over    {over['service']}: from {over['target']} to {over['to']} {times}"))
     for each in travelling(prepared):
         click.echo(one_line(f"  travels {each.step:<{width}}  {_journey(prepared, each)}"))
     for name, part in prepared.facts.parts.items():

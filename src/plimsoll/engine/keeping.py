@@ -42,7 +42,8 @@ def services_of(prepared: Prepared, names: Sequence[str]) -> list[Step[Serve]]:
 
     Raises FileError for a name that is none, for a service on another target, and without services.
     """
-    steps = {step.part: cast("Step[Serve]", step) for step in prepared.plan.steps if isinstance(step.work, Serve)}
+    serving = (cast("Step[Serve]", step) for step in prepared.plan.steps if isinstance(step.work, Serve))
+    steps = {step.work.service: step for step in serving}
     if not steps:
         raise FileError("the file has no services", where=str(prepared.file.path), hint="add one under spec.services")
     for name in names:

@@ -55,7 +55,8 @@ def take_over(
         if isinstance(step.result, RegisterResult) and step.state == "done"
     }
     tested = {step.part: step.state for step in happened.steps if step.verb == Serve.verb}
-    works = {step.part: step.work for step in prepared.plan.steps if isinstance(step.work, Serve)}
+    serving = (step.work for step in prepared.plan.steps if isinstance(step.work, Serve))
+    works = {work.service: work for work in serving}
     for name, kept in keeper.kept().items():
         work = works.get(name)
         model = work.follows if work is not None else kept.follows

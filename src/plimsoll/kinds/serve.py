@@ -95,7 +95,8 @@ class Serve(Work, frozen=True, kw_only=True):
     `own` is the user's code that answers, with the model or without; `pipeline` are steps that answer one after
     another, `llm` is a language model, with `assistant` that of the assistant. Without a model `model` is empty.
     `environment` is the key of the step that creates their environment. `host` and `port` are for a service that stays
-    up on this machine; a port of 0 stands for a free one.
+    up on this machine; a port of 0 stands for a free one. `fails_over` says that requests go to another target while
+    its servers do not answer.
     """
 
     verb: ClassVar[str] = "serve"
@@ -118,6 +119,7 @@ class Serve(Work, frozen=True, kw_only=True):
     tls: TlsSettings | None = None
     hosts: tuple[str, ...] = ()
     explain: SampledExplanations | None = None
+    fails_over: bool = False
 
     @property
     def served_name(self) -> str:

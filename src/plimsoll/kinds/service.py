@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Annotated, Literal
 
 from msgspec import Meta, to_builtins
@@ -21,6 +21,7 @@ from plimsoll.kinds.accelerators import check_accelerators, settled_resources
 from plimsoll.kinds.assistant import ASKS_SERVICES, ASSISTANTS, AssistantPlan
 from plimsoll.kinds.dataset import DATASETS
 from plimsoll.kinds.environment import environment_step
+from plimsoll.kinds.failover import FailOver, Standby, check_failover, failover_of, standby_of
 from plimsoll.kinds.index import INDEXES
 from plimsoll.kinds.llm import LLMS, PreparedLlm
 from plimsoll.kinds.model import MODELS
@@ -39,6 +40,7 @@ from plimsoll.kinds.service_settings import (
     Auth,
     Drift,
     Explain,
+    Failover,
     Latency,
     SampleInput,
     Scale,
@@ -50,7 +52,7 @@ from plimsoll.kinds.tables import check_table
 from plimsoll.planning.keys import setting
 from plimsoll.planning.kind import Kind
 from plimsoll.planning.planner import Planner, seconds
-from plimsoll.planning.steps import AnyStep, Ingredient
+from plimsoll.planning.steps import AnyStep, Ingredient, Work
 
 QUESTION = {"query": SampleInput(shape=(1,), data=("What is this about?",))}
 """What a service of an index is tested with."""
@@ -120,6 +122,9 @@ class Service(Part, frozen=True, kw_only=True):
     resources: Resources = Resources()
     isolation: Isolated = None
     target: Name | None = None
+    failover: Annotated[
+        Failover | None, Meta(description="where requests go while the service's own servers do not answer")
+    ] = None
 
     @property
     def leading(self) -> str:
@@ -158,7 +163,7 @@ class ServiceKind(Kind[Service]):
 
     key = "services"
     part = Service
-    works = (Serve,)
+    works = (Serve, Standby, FailOver)
 
     def check(self, file: ApplicationFile) -> None:
         """Check that models exist, weights sum to 100, ports differ, and the drift reference is a table."""
@@ -169,6 +174,7 @@ class ServiceKind(Kind[Service]):
             check_callers(file, service, *at)
             _check_isolation(file, service, *at)
             check_accelerators(file, service.resources, *at)
+            check_failover(file, self.of(file.application), name, *at)
             named = service.index or service.model
             if service.rollout == "promote" and (not isinstance(named, str) or "@" in named):
                 hint = "leave rollout out: the versions that the file names stay until plimsoll promote"
@@ -188,6 +194,15 @@ class ServiceKind(Kind[Service]):
                 MODELS.check_reference(file, service.model, *at, "model", whole=service.run is None)
             elif service.model is not None:
                 check_shares(file, service.model, *at, "model")
+
+    def placements(self, part: Service) -> tuple[tuple[str | None, tuple[str, ...]], ...]:
+        """Its own target, and the one that it fails over to."""
+        own = self.placement(part)
+        return (own, (part.failover.to, ("failover", "to"))) if part.failover is not None else (own,)
+
+    def target_of(self, part: Service, work: Work) -> str | None:
+        """What stands by is on the other target; what leads requests there is beside the service."""
+        return part.failover.to if isinstance(work, Standby) and part.failover is not None else part.target
 
     def sources(self, name: str, part: Service) -> Iterable[NamedSource]:
         """The files by which its callers are known."""
@@ -269,17 +284,30 @@ class ServiceKind(Kind[Service]):
             tls=tls_of(part),
             hosts=part.hosts,
             explain=explain,
+            fails_over=part.failover is not None,
         )
         needs = [*registered, *(file.step for file in references), *needed, *more]
-        return planner.add(
-            name,
-            work,
-            made_of,
-            needs=needs,
-            resources=settled_resources(part.resources),
-            isolation=part.isolation,
-            retries=1,
+        return self._added(part, work, made_of, needs, planner)
+
+    def _added(
+        self, part: Service, work: Serve, made_of: Sequence[Ingredient], needs: Sequence[str], planner: Planner
+    ) -> AnyStep:
+        """The step that serves; with what stands by for it, and what leads requests there, where the file says so."""
+        leads, before, name = failover_of(work.service, part), [], work.service
+        resources = settled_resources(part.resources)
+        if leads is not None:
+            made_of = [*made_of, setting("failover", to_builtins(part.failover))]
+            standby = standby_of(work)
+            added = planner.add(
+                name, standby, made_of, needs=needs, resources=resources, isolation=part.isolation, retries=1
+            )
+            before.append(added.name)
+        step = planner.add(
+            name, work, made_of, needs=needs, resources=resources, isolation=part.isolation, retries=1
         )
+        if leads is not None:
+            planner.add(name, leads, [setting("failover", to_builtins(part.failover))], needs=[*before, step.name])
+        return step
 
     def _settings(self, name: str, part: Service, planner: Planner) -> list[Ingredient]:
         """What of a service's own words its key is made of."""

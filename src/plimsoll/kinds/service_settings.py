@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from msgspec import Meta
 
 from plimsoll.application.parts import Part
-from plimsoll.application.scalars import Duration, Memory, ModelReference
+from plimsoll.application.scalars import Duration, Memory, ModelReference, Name
 from plimsoll.runtime.server.identities.callers import Role
 
 
@@ -42,6 +42,27 @@ class Latency(Part, frozen=True, kw_only=True):
     """The latency that a service promises."""
 
     p99: Duration
+
+
+class Failover(Part, frozen=True, kw_only=True):
+    """Where the requests of a service go while its own servers do not answer."""
+
+    to: Annotated[Name, Meta(description="a name of spec.targets: another cluster, on which the service stands by")]
+    after: Annotated[Duration, Meta(description="how long its own servers are not ready before requests go there")] = (
+        "5s"
+    )
+    back: Annotated[Duration, Meta(description="how long they are ready again before requests come back")] = "60s"
+    at: (
+        Annotated[
+            str,
+            Meta(
+                pattern=r"^https?://[A-Za-z0-9.-]{1,253}(:[0-9]{1,5})?/?$",
+                description="the address of the other cluster's gateway, where pods reach it by another than its own",
+                examples=["https://standby.example"],
+            ),
+        ]
+        | None
+    ) = None
 
 
 class Drift(Part, frozen=True, kw_only=True):

@@ -72,11 +72,11 @@ class Kinds:
         check_routes(file)
         for kind in self._kinds:
             for name, part in kind.of(application).items():
-                named, at = kind.placement(part)
-                if named is not None and target is None and application.targets:
-                    check_name(file, named, *kind.place(name), *at)
-                elif named is not None and target is not None:
-                    check_placement(file, named, target, *kind.place(name), *at)
+                for named, at in kind.placements(part):
+                    if named is not None and target is None and application.targets:
+                        check_name(file, named, *kind.place(name), *at)
+                    elif named is not None and target is not None:
+                        check_placement(file, named, target, *kind.place(name), *at)
             kind.check(file)
         check_environment(file)
         check_parameters(file)
@@ -87,9 +87,9 @@ class Kinds:
         check_targets(file)
         for kind in self._kinds:
             for name, part in kind.of(file.application).items():
-                named, at = kind.placement(part)
-                if named is not None:
-                    check_name(file, named, *kind.place(name), *at)
+                for named, at in kind.placements(part):
+                    if named is not None:
+                        check_name(file, named, *kind.place(name), *at)
 
     def targets(self, file: ApplicationFile) -> Mapping[str, str]:
         """The targets that parts are on, or whose rows stay there, with what the file calls them; this machine first.
@@ -98,7 +98,8 @@ class Kinds:
         """
         application = file.application
         parts = [(kind, part) for kind in self._kinds for part in kind.of(application).values()]
-        named = [name for kind, part in parts for name in (kind.placement(part)[0], kind.stay(part)) if name]
+        placed = [name for kind, part in parts for name, _ in kind.placements(part)]
+        named = [name for name in (*placed, *(kind.stay(part) for kind, part in parts)) if name]
         used = {target_named(application, name) for name in named}
         if used - {LOCAL}:
             self.check_names(file)
@@ -113,7 +114,7 @@ class Kinds:
             part = kind.of(application).get(step.part) if kind is not None else None
             if kind is None or part is None:
                 continue
-            target, stay = kind.placement(part)[0], kind.stay(part)
+            target, stay = kind.target_of(part, step.work), kind.stay(part)
             found[step.name] = Named(
                 target=target_named(application, target) if target else "",
                 stay=target_named(application, stay) if stay else "",

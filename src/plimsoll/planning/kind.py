@@ -43,6 +43,14 @@ class Kind(ABC, Generic[P]):
         """The target that a part names (None without one), and the path of keys of that setting in the part."""
         return getattr(part, "target", None), ("target",)
 
+    def placements(self, part: P) -> tuple[tuple[str | None, tuple[str, ...]], ...]:
+        """All targets that a part names, each with the path of keys of its setting in the part."""
+        return (self.placement(part),)
+
+    def target_of(self, part: P, work: Work) -> str | None:
+        """The target that a part names for one of its steps; None without one."""
+        return self.placement(part)[0]
+
     def stay(self, part: P) -> str | None:
         """The target that the rows of a part never leave; None where they may go anywhere."""
         return getattr(part, "stay", None)

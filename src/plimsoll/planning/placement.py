@@ -139,8 +139,16 @@ def rows_that_would_leave(plan: Plan, names: Mapping[str, str]) -> Iterator[Shor
                 setting=(),
                 at_key=True,
                 message=f"{step.name} would run on {there}, and needs rows of {made.name}, which stay on {stay}",
-                remedy=f"run it on {stay} (target: {stay}), or take `stay` away from the dataset that says so",
+                remedy=_remedy(step, stay),
             )
+
+
+def _remedy(step: AnyStep, stay: str) -> str:
+    """What to change for a step that would need rows which stay on `stay`, as the file calls it."""
+    word, freed = step.work.placed_by[0], "take `stay` away from the dataset that says so"
+    if word != "target":
+        return f"leave `{word}` out, or {freed}"
+    return f"run it on {stay} (target: {stay}), or {freed}"
 
 
 def _is_read(step: AnyStep, steps: Mapping[str, AnyStep]) -> bool:
@@ -175,7 +183,7 @@ def journeys(plan: Plan, here: str) -> tuple[Journey, ...]:
     for step in plan.steps:
         for need in step.needs:
             made = steps.get(need)
-            if made is None or made.work.travels == "never" or made.target == step.target:
+            if made is None or made.work.travels in ("never", "nothing") or made.target == step.target:
                 continue
             origin = here if made.work.travels == "model" else made.target
             if origin != step.target:

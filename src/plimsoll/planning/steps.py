@@ -66,8 +66,9 @@ class FeatureRequest(Struct, frozen=True, kw_only=True):
     remedy: str
 
 
-Travels = Literal["data", "model", "never"]
-"""How a result reaches a step on another target: its files do, a signed version does, or it is made there again."""
+Travels = Literal["data", "model", "never", "nothing"]
+"""How a result reaches a step on another target: its files do, a signed version does, or it is made there again.
+`nothing` is for what stands where it is: a step elsewhere only has to come after it."""
 
 
 class Work(Struct, frozen=True, kw_only=True):
@@ -76,7 +77,8 @@ class Work(Struct, frozen=True, kw_only=True):
     `verb` is the first word of the step's name. `result` is the type of its result. `settings` is the path of keys of
     the work's settings in its part of the file. `kept_here` means that its files are fetched to the machine that runs
     plimsoll, whatever the target. `travels` says how its result reaches another target. `leaves` means that what comes
-    of rows that must stay where they are may leave: it is a model, and none of the rows.
+    of rows that must stay where they are may leave: it is a model, and none of the rows. `placed_by` is the path of
+    keys, in the part of the file, that names the target of the step.
     """
 
     verb: ClassVar[str]
@@ -85,6 +87,7 @@ class Work(Struct, frozen=True, kw_only=True):
     kept_here: ClassVar[bool] = False
     travels: ClassVar[Travels] = "data"
     leaves: ClassVar[bool] = False
+    placed_by: ClassVar[tuple[str, ...]] = ("target",)
 
     @property
     def reads_here(self) -> bool:

@@ -59,6 +59,8 @@ def command(
 ) -> int:
     """Move the traffic of a running service to REFERENCE (triage@2) step by step; roll back when it is worse."""
     from plimsoll.engine.promotion.promoting import Pace, promote
+    from plimsoll.engine.standbys import standby_note
+    from plimsoll.kinds.table import KINDS
 
     held = hold if hold is not None else 0.0 if force else 10.0
     pace = Pace(steps=_steps(steps), requests=max(1, requests), hold=held, limit=limit, forced=force)
@@ -76,6 +78,10 @@ def command(
         print_json(done)
     elif done.promoted:
         click.echo(f"service {done.service}: {reference} answers all requests ({done.reason})")
+        if note := standby_note(
+            KINDS.load(application_file(file)), done.service, f"promote {reference} --service {{service}}"
+        ):
+            click.echo(note)
     else:
         click.echo(f"service {done.service}: rolled back to version {done.old}: {done.reason}")
     return 0 if done.promoted else 128 + caught[0] if caught else 1

@@ -14,6 +14,7 @@ from plimsoll.cli.options import (
     file_option,
     json_option,
     print_json,
+    target_is_given,
     target_option,
 )
 from plimsoll.cli.terminal import one_line
@@ -49,8 +50,15 @@ def command(
     Requests go to the last version that may be served. No run, `up`, promotion or rollback serves the blocked version,
     or the same files under another name, until it is lifted. The exit status is 1 when requests may still reach it.
     """
-    from plimsoll.engine.quarantine.quarantine import lift, quarantine
+    from msgspec.structs import replace
 
+    from plimsoll.engine.quarantine.elsewhere import require_here
+    from plimsoll.engine.quarantine.quarantine import lift, quarantine
+    from plimsoll.engine.standbys import standby_note
+    from plimsoll.kinds.table import KINDS
+
+    if service is not None and not lifted and not target_is_given() and application_file(file).exists():
+        require_here(KINDS.load(application_file(file)), service)
     chosen = application_target(file, target, namespace)
     if lifted:
         if reference is None:
@@ -71,6 +79,9 @@ def command(
         say=lambda line: click.echo(one_line(line), err=as_json),
         stopped=lambda: bool(caught),
     )
+    command = f"quarantine {{service}} --target {{target}} --version {done.version}"
+    if note := standby_note(KINDS.load(application_file(file)), done.service, command):
+        done = replace(done, notes=(*done.notes, note))
     if as_json:
         print_json(done)
         return 0 if done.contained else 1

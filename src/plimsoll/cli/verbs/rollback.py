@@ -34,6 +34,8 @@ from plimsoll.cli.options import (
 def command(service: str, file: Path, target: str, namespace: str | None, reference: str | None, as_json: bool) -> int:
     """Move all requests of SERVICE at once back to the version that had them before the last promotion."""
     from plimsoll.engine.promotion.rollback import rollback
+    from plimsoll.engine.standbys import standby_note
+    from plimsoll.kinds.table import KINDS
 
     caught = catch_stop_signals()
     done = rollback(
@@ -48,6 +50,8 @@ def command(service: str, file: Path, target: str, namespace: str | None, refere
         print_json(done)
     elif done.promoted:
         click.echo(f"service {done.service}: version {done.new} answers all requests ({done.reason})")
+        if note := standby_note(KINDS.load(application_file(file)), done.service, "rollback {service}"):
+            click.echo(note)
     else:
         click.echo(f"service {done.service}: version {done.old} goes on answering: {done.reason}")
     return 0 if done.promoted else 128 + caught[0] if caught else 1

@@ -146,7 +146,8 @@ def _print_services(prepared: Prepared, as_json: bool) -> None:
     from plimsoll.kinds.serve import Serve
 
     write = to_stderr if as_json else click.echo
-    asked = {step.part: step.work.how_to_ask for step in prepared.plan.steps if isinstance(step.work, Serve)}
+    works = [step.work for step in prepared.plan.steps if isinstance(step.work, Serve)]
+    asked = {work.service: work.how_to_ask for work in works}
     for name, url in prepared.target.services().items():
         write(f"  {name} is running at {url}  ({asked.get(name) or f'plimsoll predict {name} --input FILE'})")
     write("  Ctrl-C stops the run")

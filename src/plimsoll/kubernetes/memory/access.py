@@ -116,7 +116,9 @@ def _binds(binding: Manifest, user: User) -> bool:
             return True
         if subject["kind"] == "Group" and name in user.groups:
             return True
-        account = f"system:serviceaccount:{subject.get('namespace', '')}:{name}"
+        # An account of no namespace is one of the binding's own.
+        place = subject.get("namespace") or binding["metadata"].get("namespace", "")
+        account = f"system:serviceaccount:{place}:{name}"
         if subject["kind"] == "ServiceAccount" and account == user.name:
             return True
     return False

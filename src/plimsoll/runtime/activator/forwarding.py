@@ -6,6 +6,7 @@ import urllib.parse
 from collections.abc import AsyncIterator
 from contextlib import aclosing
 
+from msgspec import Struct
 from prometheus_client import CollectorRegistry, Counter, Gauge
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 
@@ -27,10 +28,23 @@ _HOP_BY_HOP = frozenset(
 """Headers of one hop, or headers that are written anew. Source: RFC 9110, 7.6.1."""
 
 
+class Below(Struct, frozen=True):
+    """Where servers have what is at the root of a forwarder: their host, and the path before those of requests."""
+
+    host: str = ""
+    path: str = ""
+
+
 class Forwarder:
     """Forwards requests to servers. `most` is the number of bytes of bodies that may wait at the same time."""
 
-    def __init__(self, servers: ServerPool, load: LoadAverage, *, largest_body: int, most: int) -> None:
+    metrics = "plimsoll_activator_"
+    """What the names of its metrics begin with."""
+
+    def __init__(
+        self, servers: ServerPool, load: LoadAverage, *, largest_body: int, most: int, below: Below | None = None
+    ) -> None:
+        """`below` is where the servers have what is at the root here; the same where it is left out."""
         # What arrives and what waits for a server have the same limit.
         self.memory = Memory(max(most, largest_body))
         self._largest = largest_body
@@ -38,8 +52,9 @@ class Forwarder:
         self._load = load
         self._most = most
         self._held = 0
+        self._below = below or Below()
         self._registry = CollectorRegistry()
-        name = "plimsoll_activator_"
+        name = self.metrics
         self._requests = Counter(f"{name}requests", "Requests by status", ["code"], registry=self._registry)
         under_way = Gauge(f"{name}requests_under_way", "Requests without a response yet", registry=self._registry)
         under_way.set_function(lambda: self._load.under_way)
@@ -86,7 +101,7 @@ class Forwarder:
         self._held += len(body)
         pieces: AsyncIterator[bytes] | None = None
         try:
-            answer = await self._servers.send([_head(head, len(body), client), body])
+            answer = await self._servers.send([_head(head, len(body), client, self._below), body])
             pieces, response = answer.pieces, _response(answer)
         except NoServerError as problem:
             response = error(503, str(problem), b"retry-after: 5\r\n")
@@ -111,11 +126,14 @@ class Forwarder:
             self._load.request_ended()
 
 
-def _head(head: Head, length: int, client: str) -> bytes:
+def _head(head: Head, length: int, client: str, below: Below) -> bytes:
     # The client's connection drops the body of a response to HEAD.
     method = "GET" if head.method == "HEAD" else head.method
-    lines = [f"{method} {urllib.parse.quote(head.path, safe='/:@!$&()*+,;=~')} HTTP/1.1"]
-    lines += [f"{name}: {value}" for name, value in head.headers.items() if name not in _HOP_BY_HOP]
+    path = f"{below.path}{urllib.parse.quote(head.path, safe='/:@!$&()*+,;=~')}"
+    own = {"host": below.host} if below.host else {}
+    lines = [f"{method} {path} HTTP/1.1", *(f"{name}: {value}" for name, value in own.items())]
+    kept = ((name, value) for name, value in head.headers.items() if name not in own)
+    lines += [f"{name}: {value}" for name, value in kept if name not in _HOP_BY_HOP]
     if client and "x-forwarded-for" not in head.headers:
         lines.append(f"x-forwarded-for: {client}")
     return "\r\n".join([*lines, f"content-length: {length}", "\r\n"]).encode("latin-1")

@@ -6,6 +6,7 @@ HTTP/1.1, one request at a time on a connection (RFC 9112); llhttp (through http
 from __future__ import annotations
 
 import asyncio
+import ssl
 import time
 from collections.abc import AsyncIterator
 from typing import cast
@@ -144,8 +145,10 @@ class ServerPool:
     `patience` is the number of seconds to wait for a server, `limit` the number of seconds to wait for a response.
     """
 
-    def __init__(self, host: str, port: int, *, patience: float, limit: float) -> None:
-        self._host, self._port = host, port
+    def __init__(
+        self, host: str, port: int, *, patience: float, limit: float, tls: ssl.SSLContext | None = None
+    ) -> None:
+        self._host, self._port, self._tls = host, port, tls
         self._patience, self._limit = patience, limit
         self._idle: list[_ServerConnection] = []
         self._absent = False
@@ -229,7 +232,7 @@ class ServerPool:
         loop = asyncio.get_running_loop()
         try:
             async with asyncio.timeout(_CONNECT_LIMIT):
-                _, connection = await loop.create_connection(_ServerConnection, self._host, self._port)
-        except (OSError, TimeoutError):
+                _, connection = await loop.create_connection(_ServerConnection, self._host, self._port, ssl=self._tls)
+        except (OSError, TimeoutError):  # a certificate that is not trusted is an OSError too
             return None
         return connection

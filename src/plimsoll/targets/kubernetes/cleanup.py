@@ -30,7 +30,8 @@ from plimsoll.targets.kubernetes.ends import await_gone
 from plimsoll.targets.kubernetes.listing import listed
 from plimsoll.targets.kubernetes.made_deployments import deployments
 from plimsoll.targets.kubernetes.manifests.disaggregated import PREFILL
-from plimsoll.targets.kubernetes.manifests.inference_pool import PICKER
+from plimsoll.targets.kubernetes.manifests.failover import VERSION as FAILOVER
+from plimsoll.targets.kubernetes.manifests.inference_pool import PICKER, RBAC
 from plimsoll.targets.kubernetes.names import LEASES
 from plimsoll.targets.kubernetes.namespace import REMOVAL_LIMIT, await_end, is_made
 from plimsoll.targets.kubernetes.neighbours import neighbours, remnants, told
@@ -86,7 +87,7 @@ def services(api: Api, application: str, namespace: str) -> Mapping[str, str]:
     found = {}
     for each in deployments(api, namespace, selector):
         labels = each["metadata"]["labels"]
-        service = labels.get(names.SERVICE) if labels.get(names.VERSION) not in {PICKER, PREFILL} else None
+        service = labels.get(names.SERVICE) if labels.get(names.VERSION) not in {PICKER, PREFILL, FAILOVER} else None
         if service and each.get("status", {}).get("availableReplicas", 0):
             inside = f"http://{service_name(api, application, namespace, service)}.{namespace}.svc"
             found[service] = f"{ways['gateway']}/{service}" if "gateway" in ways else inside

@@ -13,6 +13,7 @@ from msgspec.structs import replace
 
 from plimsoll.kinds.batch import Score
 from plimsoll.kinds.dataset import Fetch, RunCommand
+from plimsoll.kinds.failover import Standby
 from plimsoll.kinds.index import BuildIndex
 from plimsoll.kinds.model import TrainGang
 from plimsoll.kinds.serve import ModelShare, Serve
@@ -26,6 +27,7 @@ from plimsoll.targets.kubernetes.manifests import gang, mpi
 from plimsoll.targets.kubernetes.manifests.callers import in_pods as callers_in_pods
 from plimsoll.targets.kubernetes.manifests.claims import claim_template
 from plimsoll.targets.kubernetes.manifests.groups import ServedVersions, Watched
+from plimsoll.targets.kubernetes.manifests.groups import Standby as StandbyPlace
 from plimsoll.targets.kubernetes.manifests.identity import identity_objects, with_identity
 from plimsoll.targets.kubernetes.manifests.isolation import isolated_pod, isolated_workload
 from plimsoll.targets.kubernetes.manifests.models import BASE, MODEL, with_models
@@ -39,6 +41,8 @@ from plimsoll.targets.services import service_file, shares_of
 
 PLACEHOLDER = "plimsoll.invalid/preview@sha256:" + 64 * "0"
 """Where a reference will stand that is not known yet."""
+STANDBY_ADDRESS = "http://plimsoll.invalid/standby"
+"""Where a standby will be that is not up yet."""
 _LATER = "999999999"
 """A version's number as long as any that a promotion will ever bring."""
 
@@ -168,4 +172,6 @@ def _served(application: str, step: Step[Serve], namespace: str) -> ServedVersio
         telemetry=work.telemetry,
         watched=watched,
         auth=callers_in_pods(work.auth, names.service(application, work.service), namespace) if work.auth else None,
+        standby=StandbyPlace(address=STANDBY_ADDRESS, to="", after=1.0, back=1.0) if work.fails_over else None,
+        stands_for=work.stands_for if isinstance(work, Standby) else "",
     )

@@ -27,6 +27,10 @@ from plimsoll.targets.kubernetes.names import LEASES
 from plimsoll.targets.kubernetes.preview import Previewed, preview
 from plimsoll.targets.kubernetes.registry_tunnel import service_behind
 
+_OF_PODS = (
+    "what picks a replica may read pods and pools, servers may ask what their callers may do, and what moves requests "
+    "to a standby may change their route"
+)
 WHY: Mapping[str, str] = {
     "namespaces": "everything of an application lies in one namespace",
     "configmaps": "they hold the keys that verify models, and what services serve",
@@ -52,8 +56,8 @@ WHY: Mapping[str, str] = {
     "gateways": "services are reached from outside by a gateway",
     "httproutes": "a route leads requests to servers",
     "inferencepools": "replicas of a language model are led to by what they have read",
-    "roles": "what picks a replica may read pods and pools, and servers may ask what their callers may do",
-    "rolebindings": "what picks a replica may read pods and pools, and servers may ask what their callers may do",
+    "roles": _OF_PODS,
+    "rolebindings": _OF_PODS,
     "secrets": "servers know their callers by a Secret",
     "localsubjectaccessreviews": "servers ask what their callers may do, and get that right from you",
     "trainingjobs": "trainings are handed to SageMaker by its controller",

@@ -10,6 +10,7 @@ from msgspec.structs import replace
 from plimsoll.errors import TargetError
 from plimsoll.kinds.brought import Bring
 from plimsoll.kinds.environment import MakeEnvironment
+from plimsoll.kinds.failover import FailOver
 from plimsoll.kinds.index_release import ReleaseIndex
 from plimsoll.kinds.llm import PrepareLlm
 from plimsoll.kinds.model import Register, RegisterResult
@@ -23,6 +24,7 @@ from plimsoll.targets.kubernetes.namespace import prepare_namespace
 from plimsoll.targets.kubernetes.run_lease import run_lease
 from plimsoll.targets.kubernetes.trust import unite
 from plimsoll.targets.kubernetes.work import EXECUTORS
+from plimsoll.targets.kubernetes.work.failover import fails_over
 from plimsoll.targets.kubernetes.work.joining import joining
 from plimsoll.targets.kubernetes.work.serve import is_up
 from plimsoll.targets.port import RunRequest
@@ -70,6 +72,8 @@ class KubernetesSession:
         if isinstance(work, Serve):
             known = context.state.result(step.key, work.result)
             return known if known and is_up(cast("Step[Serve]", step), context) else None
+        if isinstance(work, FailOver):
+            return fails_over(cast("Step[FailOver]", step), context)
         return context.results.result(step.key, work.result)
 
     def fetch(self, step: AnyStep) -> None:

@@ -6,13 +6,15 @@ from collections.abc import Iterator, Mapping
 
 import msgspec
 from msgspec import Struct
+from msgspec.structs import replace
 
 from plimsoll.kubernetes.api import Api, ApiError, Manifest
-from plimsoll.kubernetes.cluster import Cluster
+from plimsoll.kubernetes.cluster import GATEWAY, Cluster
 from plimsoll.targets.kubernetes import names
 from plimsoll.targets.kubernetes.made_deployments import deployments
 from plimsoll.targets.kubernetes.manifests.callers import secret_name
 from plimsoll.targets.kubernetes.manifests.disaggregated import PREFILL
+from plimsoll.targets.kubernetes.manifests.failover import VERSION as FAILOVER
 from plimsoll.targets.kubernetes.manifests.groups import ServedVersions
 from plimsoll.targets.kubernetes.manifests.inference_pool import PICKER
 from plimsoll.targets.kubernetes.manifests.serving import PROVIDERS, RECORD, SERVED, objects
@@ -53,8 +55,32 @@ def records(api: Api, application: str, namespace: str) -> list[Record]:
             providers = _PROVIDERS.decode(data.get(PROVIDERS, "{}"))
         except msgspec.DecodeError:
             continue
-        found.append(Record(served=served, providers=providers))
+        found.append(Record(served=_where_led(api, served, namespace), providers=providers))
     return found
+
+
+def failed_over(api: Api, served: ServedVersions, namespace: str) -> Mapping[str, str] | None:
+    """Since when requests of a service go to its standby, and why; None while they go to its own servers."""
+    if served.standby is None:
+        return None
+    try:
+        route = api.find(GATEWAY, "HTTPRoute", served.objects_name, namespace)
+    except ApiError as error:
+        if error.status != 403:
+            raise
+        return None
+    told = ((route or {"metadata": {}})["metadata"].get("annotations") or {}).get(names.FAILED_OVER, "")
+    try:
+        return _PROVIDERS.decode(told) if told else None
+    except msgspec.DecodeError:
+        return None
+
+
+def _where_led(api: Api, served: ServedVersions, namespace: str) -> ServedVersions:
+    """The record, with where requests go now: whoever applies the route leaves them there."""
+    if served.standby is None or failed_over(api, served, namespace) is None:
+        return served
+    return replace(served, standby=replace(served.standby, leads=True))
 
 
 def service_name(api: Api, application: str, namespace: str, service: str) -> str:
@@ -145,14 +171,30 @@ def notes(api: Api, application: str, service: str, cluster: Cluster, chosen: Ma
     if not found and service in _servers(api, application, cluster.namespace):
         name = service_name(api, application, cluster.namespace, service)
         return [f"ConfigMap {name}{RECORD} is gone"]
-    return [each.sentence for record in found for each in flaws(own, record, cluster, chosen)]
+    told = [sentence for record in found for sentence in _standbys(api, record.served, cluster.namespace)]
+    return [*told, *(each.sentence for record in found for each in flaws(own, record, cluster, chosen))]
+
+
+def _standbys(api: Api, served: ServedVersions, namespace: str) -> Iterator[str]:
+    """What stands by for a service, or what it stands by for itself, and where requests go."""
+    if served.stands_for:
+        yield f"it stands by for {served.stands_for}"
+    if (standby := served.standby) is None:
+        return
+    away = failed_over(api, served, namespace)
+    if away is not None:
+        why = f": {away['why']}" if away.get("why") else ""
+        yield f"failed over to {standby.to} at {standby.address} since {away.get('since', 'some time')}{why}"
+    else:
+        yield f"{standby.to} stands by at {standby.address}, after {standby.after:g} s without a ready server"
 
 
 def _servers(api: Api, application: str, namespace: str) -> dict[str, int]:
     """How many servers of each service are ready."""
     selector = names.selector(names.of_application(application))
     found: dict[str, int] = {}
-    for each in deployments(api, namespace, f"{selector},{names.VERSION} notin ({PICKER},{PREFILL})"):
+    # A picker answers nothing itself, and what leads to a standby is none of the servers.
+    for each in deployments(api, namespace, f"{selector},{names.VERSION} notin ({PICKER},{PREFILL},{FAILOVER})"):
         if each["metadata"]["labels"].get(names.VERSION) == PREFILL:
             continue
         if service := each["metadata"]["labels"].get(names.SERVICE):

@@ -188,7 +188,7 @@ class KubernetesTarget:
             providers={need: f"{each.provider}: {each.why}" for need, each in chosen.items()}
             | node_notes(cluster, self._images.architectures),
             versions={"plimsoll": __version__, "onnxruntime": installed_version("onnxruntime")},
-            lacks=lacks(never_zero(cluster, chosen["serving"].provider)),
+            lacks=lacks(never_zero(cluster, chosen["serving"].provider), chosen["traffic"].provider),
             missing_extras=missing_extras(),
             isolation=isolation_facts(cluster),
             verbs=frozenset(work.verb for work in EXECUTORS),

@@ -16,6 +16,7 @@ from plimsoll.state.results import Result, result_from_json
 from plimsoll.targets.attempt import STOPPED, Attempt, AttemptOutcome, Progress, done
 from plimsoll.targets.port import RunningAttempt
 from plimsoll.targets.several.place import Away, Place, until
+from plimsoll.targets.several.standbys import informed
 from plimsoll.targets.several.travelled import fetched_here, kept_here, travelled
 
 if TYPE_CHECKING:
@@ -80,7 +81,8 @@ class SeveralAttempt(Attempt[Work]):
         """Carry the step out; go on with it when its target has been away meanwhile."""
         due = self._due()
         while True:
-            ended = yield from self._attempted(self.step, self.number)
+            step = yield from self._answered([self._place], lambda: informed(self.step, self._session))
+            ended = yield from self._attempted(step, self.number)
             if ended.outcome == "done":
                 result = result_from_json(ended.result, self.work.result) or Result()
                 yield from self._told_what_was_sent(due)
@@ -112,6 +114,8 @@ class SeveralAttempt(Attempt[Work]):
 
     def _brought(self, made: AnyStep) -> Waits[None]:
         """Have the result of a step on this one's target as well."""
+        if made.work.travels == "nothing":
+            return
         if made.work.travels == "never":
             yield from self._made_again(made)
         elif (made.target or self._session.here) != (self.step.target or self._session.here):

@@ -14,6 +14,7 @@ from plimsoll.state.results import Result
 from plimsoll.targets.port import RunRequest, Session
 from plimsoll.targets.several.attempt import SOURCE, SeveralAttempt
 from plimsoll.targets.several.place import Away, Place
+from plimsoll.targets.several.standbys import informed
 from plimsoll.targets.several.travelled import fetched_here, kept_here
 
 
@@ -69,7 +70,7 @@ class SeveralSession:
     def result(self, step: AnyStep) -> Result | None:
         """The result of a step, if its target says now that it has one."""
         self.steps[step.name] = step
-        return self.place(step).result(step)
+        return self.place(step).result(informed(step, self))
 
     def fetch(self, step: AnyStep) -> None:
         """Fetch the files of a finished step to this machine, from the target that has carried it out."""

@@ -38,22 +38,26 @@ class ClusterApi:
 
     def create(self, path: str, review: Review) -> Review:
         """Post a review and give it with its answer. Raises TargetError with the reason for none."""
+        return self.ask("POST", path, review)
+
+    def ask(self, method: str, path: str, content: Review | None = None, kind: str = "application/json") -> Review:
+        """Send a request, with a content of a media type, and give the answer. Raises TargetError for none."""
         connection = self._connection()
         try:
             # The token is renewed in place while the pod runs.
             token = self._token.read_text(encoding="ascii").strip()
-            headers = {"authorization": f"Bearer {token}", "content-type": "application/json"}
-            connection.request("POST", path, msgspec.json.encode(review), headers)
+            headers = {"authorization": f"Bearer {token}", "content-type": kind}
+            connection.request(method, path, None if content is None else msgspec.json.encode(content), headers)
             answer = connection.getresponse()
-            content = answer.read(LARGEST + 1)
+            found = answer.read(LARGEST + 1)
         except (OSError, ValueError, http.client.HTTPException) as error:
             raise TargetError(f"the API server does not answer: {type(error).__name__}", where=path) from error
         finally:
             connection.close()
         if answer.status not in {200, 201}:
-            raise TargetError(f"the API server answers with status {answer.status}: {_message(content)}", where=path)
+            raise TargetError(f"the API server answers with status {answer.status}: {_message(found)}", where=path)
         try:
-            return msgspec.json.decode(content, type=Review)
+            return msgspec.json.decode(found, type=Review)
         except UNREADABLE as error:
             raise TargetError("the API server's answer is no JSON", where=path) from error
 

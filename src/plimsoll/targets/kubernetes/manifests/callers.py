@@ -98,9 +98,14 @@ def volumes(served: ServedVersions) -> list[Manifest]:
     found: list[Manifest] = [{"name": "callers", "secret": {**secret, "items": [{"key": k, "path": k} for k in keys]}}]
     if _asks(served) is None:
         return found
+    return [*found, cluster_volume()]
+
+
+def cluster_volume() -> Manifest:
+    """The token of a pod's account, and what its API server is known by."""
     token = {"serviceAccountToken": {"path": "token", "expirationSeconds": LIFETIME}}
     authority = {"configMap": {"name": "kube-root-ca.crt", "items": [{"key": "ca.crt", "path": "ca.crt"}]}}
-    return [*found, {"name": "cluster", "projected": {"defaultMode": 0o440, "sources": [token, authority]}}]
+    return {"name": "cluster", "projected": {"defaultMode": 0o440, "sources": [token, authority]}}
 
 
 def reached_ports(served: ServedVersions) -> tuple[int, ...]:

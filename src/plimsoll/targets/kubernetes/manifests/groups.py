@@ -30,6 +30,20 @@ class Watched(Struct, frozen=True, kw_only=True):
     promised: float | None = None
 
 
+class Standby(Struct, frozen=True, kw_only=True):
+    """What answers while a service's own servers do not: its address, and what the file calls the target that has it.
+
+    `after` and `back` are seconds for which own servers must be gone, and back, before requests move. `leads` says that
+    requests go there now.
+    """
+
+    address: str
+    to: str
+    after: float
+    back: float
+    leads: bool = False
+
+
 @decodable
 class ServedVersions(Struct, frozen=True, kw_only=True):
     """What a service serves. `models` are references by the directory in which their files are to be.
@@ -37,8 +51,9 @@ class ServedVersions(Struct, frozen=True, kw_only=True):
     `latency` is the promised 99th percentile in seconds. `watched` are versions by their number. `name` is what its
     objects are called, empty for the name that goes without saying. `architectures` are those of the image. `engine` is
     a container beside the server that computes for it, `prefiller` one that only reads questions, of which there are
-    `prefillers` in pods of their own. `asks` is a service of the application that it asks. `auth` is
-    how its servers know their callers, by files in their pods. `isolation` is what the file asks for.
+    `prefillers` in pods of their own. `asks` is a service of the application that it asks. `auth` is how its servers
+    know their callers, by files in their pods. `isolation` is what the file asks for. `standby` answers while its
+    servers do not. `stands_for` is the service that it stands by for itself, whose way in it has too.
     """
 
     application: str
@@ -60,6 +75,8 @@ class ServedVersions(Struct, frozen=True, kw_only=True):
     asks: str = ""
     auth: AuthSettings | None = None
     isolation: Isolation | None = None
+    standby: Standby | None = None
+    stands_for: str = ""
 
     @property
     def objects_name(self) -> str:

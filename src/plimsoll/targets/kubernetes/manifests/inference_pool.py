@@ -297,8 +297,17 @@ def _led(found: Manifest, pool: str) -> Manifest:
     """A route that leads to the pool in place of its Service; and a policy that leaves it to the picker who is well."""
     spec = found.get("spec", {})
     if found["apiVersion"] == GATEWAY and found["kind"] == "HTTPRoute":
-        backend = {"group": group_of(INFERENCE), "kind": "InferencePool", "name": pool, "weight": 1}
-        return {**found, "spec": {**spec, "rules": [{**rule, "backendRefs": [backend]} for rule in spec["rules"]]}}
+        rules = [
+            {**rule, "backendRefs": [_to_pool(each, pool) for each in rule["backendRefs"]]} for rule in spec["rules"]
+        ]
+        return {**found, "spec": {**spec, "rules": rules}}
     if found["apiVersion"] == ENVOY:
         return {**found, "spec": {name: value for name, value in spec.items() if name != "healthCheck"}}
     return found
+
+
+def _to_pool(backend: Manifest, pool: str) -> Manifest:
+    """The pool in place of the Service of its servers; what stands by stays as it is."""
+    if backend["name"] != pool:
+        return backend
+    return {"group": group_of(INFERENCE), "kind": "InferencePool", "name": pool, "weight": backend["weight"]}

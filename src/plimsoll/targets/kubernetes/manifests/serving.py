@@ -20,6 +20,7 @@ from plimsoll.targets.kubernetes.manifests.engines import (
     engine_volumes,
     key_variables,
 )
+from plimsoll.targets.kubernetes.manifests.failover import failing_over, without_state
 from plimsoll.targets.kubernetes.manifests.groups import PORT, Group, ServedVersions, grouped
 from plimsoll.targets.kubernetes.manifests.inference_pool import through_pool
 from plimsoll.targets.kubernetes.manifests.kserve import deployment_of, inference_service
@@ -80,6 +81,8 @@ def objects(served: ServedVersions, cluster: Cluster, chosen: Mapping[str, str])
     found.append(served_record(name, labels, served, chosen))
     for each in groups:
         found += _servers(each, cluster, chosen)
+    if chosen["traffic"] == "gateway":
+        found += failing_over(served, labels, cluster)
     if chosen["metrics"] == "operator":
         first, apart = served.file.models[0], len(groups) > 1
         llm = any(each.llm is not None for each in served.file.models)
@@ -103,7 +106,7 @@ def served_record(name: str, labels: dict[str, str], served: ServedVersions, cho
         "kind": "ConfigMap",
         "metadata": {"name": f"{name}{RECORD}", "labels": labels},
         "data": {
-            SERVED: msgspec.json.encode(served, order="deterministic").decode(),
+            SERVED: msgspec.json.encode(without_state(served), order="deterministic").decode(),
             PROVIDERS: msgspec.json.encode(dict(chosen), order="deterministic").decode(),
         },
     }

@@ -8,7 +8,8 @@ from collections.abc import Sequence
 from plimsoll.kubernetes.api import Manifest
 from plimsoll.kubernetes.cluster import ENVOY, GATEWAY, Cluster
 from plimsoll.targets.kubernetes import names
-from plimsoll.targets.kubernetes.manifests.groups import Group
+from plimsoll.targets.kubernetes.manifests.failover import failover_name, led, own_weights
+from plimsoll.targets.kubernetes.manifests.groups import Group, ServedVersions
 from plimsoll.targets.kubernetes.manifests.scaling import PATIENCE
 
 NO_REQUEST = "plimsoll-not-led"
@@ -27,7 +28,7 @@ def ways_in(
 ) -> list[Manifest]:
     """The application's gateway, the service's route, and what the gateway does when a server does not answer."""
     found = [gateway(application, cluster.gateways[0])]
-    ways = routes(name, application, service, labels, groups)
+    ways = routes(name, application, (service, groups[0].served.stands_for), labels, groups)
     # Who waits for a server to start has no latency that was promised.
     wakes = groups[0].served.scale.min == 0
     longest = (PATIENCE if wakes else 0) + groups[0].served.longest_answer
@@ -54,29 +55,52 @@ def gateway(application: str, class_name: str) -> Manifest:
 
 
 def routes(
-    name: str, application: str, service: str, labels: dict[str, str], groups: Sequence[Group]
+    name: str, application: str, services: Sequence[str], labels: dict[str, str], groups: Sequence[Group]
 ) -> list[Manifest]:
     """`/SERVICE/v2/…` at the gateway is `/v2/…` of the service; of several versions by name, header or weight.
+
+    `services` are its name, and that of the service that it stands by for; empty for none.
+
+    Requests that name a version, or carry its headers, are for that version alone, and do not fail over.
 
     What leads by name and by header are routes of their own. Envoy Gateway knows servers by route and place in it:
     where the last of several rules changes its place, requests meet a name that Envoy does not know for a moment
     (503, NC).
     """
-    prefix = f"/{service}"
+    prefixes = [f"/{service}" for service in services if service]
+    served, front = groups[0].served, _backend(failover_name(name), weight=0)
     apart = [(group, group.traffic) for group in groups if group.traffic is not None]
     if not apart:
-        return [_route(name, application, labels, [_rule(prefix, "/", [_backend(name, weight=1)])])]
+        single = [_backend(name, weight=1)]
+        rules = [_rule(prefixes, "/", led(single, served, front))]
+        return [_failing_over(_route(name, application, labels, rules), single, served)]
     found = []
     for group, share in apart:
         own = [_backend(group.name, weight=1)]
         paths = [f"/v2/models/{model.name}/versions/{group.version}" for model in group.served.file.models]
-        found.append(_route(group.name, application, labels, [_rule(f"{prefix}{path}", path, own) for path in paths]))
+        found.append(
+            _route(
+                group.name,
+                application,
+                labels,
+                [_rule([f"{prefix}{path}" for prefix in prefixes], path, own) for path in paths],
+            )
+        )
         if share.headers:
             headers = [_header(word, value) for word, value in sorted(share.headers.items())]
-            rule = _rule(prefix, "/", own, headers=headers, mirrors=_mirrors(groups, group))
+            rule = _rule(prefixes, "/", own, headers=headers, mirrors=_mirrors(groups, group))
             found.append(_route(f"{group.name}-header", application, labels, [rule]))
     weighted = [_backend(group.name, weight=share.weight) for group, share in apart]
-    return [*found, _route(name, application, labels, [_rule(prefix, "/", weighted, mirrors=_mirrors(groups, None))])]
+    rules = [_rule(prefixes, "/", led(weighted, served, front), mirrors=_mirrors(groups, None))]
+    return [*found, _failing_over(_route(name, application, labels, rules), weighted, served)]
+
+
+def _failing_over(route: Manifest, own: Sequence[Manifest], served: ServedVersions) -> Manifest:
+    """A route with the weights that its own servers have whenever requests go to them."""
+    if served.standby is None:
+        return route
+    weights = {names.OWN_WEIGHTS: own_weights(own)}
+    return {**route, "metadata": {**route["metadata"], "annotations": weights}}
 
 
 def unmatched(rules: Sequence[Manifest]) -> list[Manifest]:
@@ -126,7 +150,7 @@ def _mirrors(groups: Sequence[Group], answering: Group | None) -> list[Manifest]
 
 
 def _rule(
-    prefix: str,
+    prefixes: Sequence[str],
     becomes: str,
     backends: list[Manifest],
     *,
@@ -137,10 +161,10 @@ def _rule(
         "type": "URLRewrite",
         "urlRewrite": {"path": {"type": "ReplacePrefixMatch", "replacePrefixMatch": becomes}},
     }
-    match: Manifest = {"path": {"type": "PathPrefix", "value": prefix}}
+    matches: list[Manifest] = [{"path": {"type": "PathPrefix", "value": prefix}} for prefix in prefixes]
     if headers:
-        match["headers"] = headers
-    return {"matches": [match], "filters": [rewrite, *mirrors], "backendRefs": backends}
+        matches = [{**match, "headers": headers} for match in matches]
+    return {"matches": matches, "filters": [rewrite, *mirrors], "backendRefs": backends}
 
 
 def patience(name: str, led: Sequence[str], labels: dict[str, str], latency: float | None) -> Manifest:

@@ -10,6 +10,7 @@ from plimsoll.kinds.batch import Score
 from plimsoll.kinds.brought import Bring
 from plimsoll.kinds.dataset import Fetch, RunCommand
 from plimsoll.kinds.environment import MakeEnvironment
+from plimsoll.kinds.failover import FailOver, Standby
 from plimsoll.kinds.index import BuildIndex
 from plimsoll.kinds.index_release import ReleaseIndex
 from plimsoll.kinds.llm import PrepareLlm
@@ -19,6 +20,7 @@ from plimsoll.planning.steps import Work
 from plimsoll.targets.attempt import Progress, W
 from plimsoll.targets.kubernetes.attempt import ClusterAttempt
 from plimsoll.targets.kubernetes.work.environment import make_environment
+from plimsoll.targets.kubernetes.work.failover import fail_over, stand_by
 from plimsoll.targets.kubernetes.work.fetch import fetch
 from plimsoll.targets.kubernetes.work.local import done_here
 from plimsoll.targets.kubernetes.work.pods import run_in_pods
@@ -48,6 +50,8 @@ EXECUTORS: Mapping[type[Work], Executor] = MappingProxyType(
             executes(ReleaseIndex, release),
             executes(PrepareLlm, done_here),
             executes(Serve, serve),
+            executes(Standby, stand_by),
+            executes(FailOver, fail_over),
             executes(Score, run_in_pods),
         )
     )

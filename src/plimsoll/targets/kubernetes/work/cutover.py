@@ -10,11 +10,14 @@ from __future__ import annotations
 import threading
 from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 
+from msgspec.json import encode
+
 from plimsoll.kubernetes.api import Manifest
 from plimsoll.kubernetes.cluster import GATEWAY
 from plimsoll.targets.kubernetes import names
 from plimsoll.targets.kubernetes.attempt import ClusterContext
 from plimsoll.targets.kubernetes.cleanup import obsolete_objects
+from plimsoll.targets.kubernetes.manifests.failover import VERSION as FAILOVER
 from plimsoll.targets.kubernetes.manifests.traffic import unmatched
 from plimsoll.targets.kubernetes.ownership import is_of
 
@@ -61,18 +64,24 @@ def lead_back(context: ClusterContext, service: str, route: str, weights: Mappin
     selector = names.selector({**names.of_application(context.application), names.SERVICE: service})
     fronts = context.api.list("v1", "Service", context.namespace, selector)
     versions = {each["metadata"]["name"]: each["metadata"]["labels"].get(names.VERSION, "") for each in fronts}
-    rules = [
-        {
-            **rule,
-            "backendRefs": [
-                {**each, "weight": weights.get(versions.get(each["name"], ""), 0)}
-                for each in rule.get("backendRefs", [])
-            ],
-        }
-        for rule in live["spec"]["rules"]
-    ]
+    own = {name: weights.get(version, 0) for name, version in versions.items() if version != FAILOVER}
+    annotations = live["metadata"].get("annotations") or {}
+    change: Manifest = {}
+    if names.OWN_WEIGHTS in annotations:
+        backends = (each["name"] for rule in live["spec"]["rules"] for each in rule.get("backendRefs", []))
+        kept = {name: own.get(name, 0) for name in backends if versions.get(name) != FAILOVER}
+        change = {"metadata": {"annotations": {names.OWN_WEIGHTS: encode(kept, order="sorted").decode()}}}
+    if names.FAILED_OVER not in annotations:
+        change["spec"] = {"rules": [_weighted(rule, own) for rule in live["spec"]["rules"]]}
+    rules = change.get("spec", {}).get("rules", [])
     if all(any(each["weight"] for each in rule["backendRefs"]) for rule in rules):
-        context.own.patch({**live, "apiVersion": GATEWAY, "kind": "HTTPRoute"}, {"spec": {"rules": rules}})
+        context.own.patch({**live, "apiVersion": GATEWAY, "kind": "HTTPRoute"}, change)
+
+
+def _weighted(rule: Manifest, weights: Mapping[str, int]) -> Manifest:
+    """A rule with other weights by the names of its backends; others have none."""
+    backends = rule.get("backendRefs", [])
+    return {**rule, "backendRefs": [{**each, "weight": weights.get(each["name"], 0)} for each in backends]}
 
 
 def remove_obsolete(context: ClusterContext, service: str, kept: Sequence[Manifest], stopping: threading.Event) -> int:

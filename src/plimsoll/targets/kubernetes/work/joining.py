@@ -10,6 +10,7 @@ from plimsoll.evidence.run_events import Waiting
 from plimsoll.kinds.brought import Bring
 from plimsoll.kinds.dataset import Fetch
 from plimsoll.kinds.environment import MakeEnvironment
+from plimsoll.kinds.failover import FailOver
 from plimsoll.kinds.index_release import ReleaseIndex
 from plimsoll.kinds.llm import PrepareLlm
 from plimsoll.kinds.model import Register, TrainGang
@@ -24,6 +25,7 @@ from plimsoll.targets.kubernetes.manifests import gang
 from plimsoll.targets.kubernetes.manifests.sagemaker import runs_on_sagemaker
 from plimsoll.targets.kubernetes.watching import Deleted, Watch
 from plimsoll.targets.kubernetes.work.sagemaker import watched_training
+from plimsoll.targets.kubernetes.work.failover import fails_over
 from plimsoll.targets.kubernetes.work.serve import standing
 from plimsoll.targets.stopping import StoppedWhen
 
@@ -73,7 +75,7 @@ def _followed(attempt: ClusterAttempt[W]) -> Generator[Observation, None, Attemp
         if whose != lease.joined:
             whose = lease.joined
             yield attempt.seen(Waiting(attempt=attempt.number, reason=f"{whose} is at it{lease.since}"))
-        if not isinstance(attempt.work, Serve):
+        if not isinstance(attempt.work, (Serve, FailOver)):
             failure = (yield from _watched(attempt)) or failure
         attempt.stopping.wait(LOOK)
 
@@ -109,6 +111,8 @@ def _found(attempt: ClusterAttempt[W]) -> Result | None:
     context, step = attempt.context, attempt.step
     if isinstance(step.work, Serve):
         return standing(cast("Step[Serve]", step), context)
+    if isinstance(step.work, FailOver):
+        return fails_over(cast("Step[FailOver]", step), context)
     result = context.results.result(step.key, step.work.result)
     if result is not None:
         keep_here(step, context)

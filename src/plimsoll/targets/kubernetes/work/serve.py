@@ -13,6 +13,7 @@ from plimsoll.errors import MissingExtra, PlimsollError
 from plimsoll.evidence.observation import Observation
 from plimsoll.evidence.run_events import Waiting
 from plimsoll.indexes.names import PREFIX
+from plimsoll.kinds.failover import Standby
 from plimsoll.kinds.llm import needed_extras
 from plimsoll.kinds.predictors import ServedStep
 from plimsoll.kinds.serve import ModelShare, Serve, ServeResult
@@ -34,6 +35,7 @@ from plimsoll.targets.kubernetes.llms import in_pods as llm_in_pods
 from plimsoll.targets.kubernetes.made_deployments import deployments
 from plimsoll.targets.kubernetes.manifests.callers import in_pods as callers_in_pods
 from plimsoll.targets.kubernetes.manifests.groups import ServedVersions
+from plimsoll.targets.kubernetes.manifests.groups import Standby as StandbyPlace
 from plimsoll.targets.kubernetes.manifests.models import MODEL
 from plimsoll.targets.kubernetes.manifests.serving import objects
 from plimsoll.targets.kubernetes.own_code import alone, commands_of, in_pods, pipeline_models
@@ -169,7 +171,17 @@ def served_of(step: Step[Serve], context: ClusterContext) -> ServedVersions:
         asks=work.assistant.llm_service if work.assistant is not None else "",
         auth=callers_in_pods(work.auth, name, context.namespace) if work.auth is not None else None,
         watched=watched(step, work.reference, _referenced(step, context), context) if work.reference else {},
+        standby=_standby(work, context),
+        stands_for=work.stands_for if isinstance(work, Standby) else "",
     )
+
+
+def _standby(work: Serve, context: ClusterContext) -> StandbyPlace | None:
+    """What has stood by for the service so far, until the step that says so comes to it."""
+    if not work.fails_over:
+        return None
+    known = (each.served for each in records(context.api, context.application, context.namespace))
+    return next((each.standby for each in known if each.service == work.service), None)
 
 
 class _Answering(Struct, frozen=True, kw_only=True):
