@@ -1,4 +1,4 @@
-"""Where a model that is brought comes from: a path, an address, or a file inside a package of a registry. Pure.
+"""Where a model that is brought, or data, comes from: a path, an address, or a file inside a package. Pure.
 
 pypi:NAME==VERSION#PATTERN    npm:NAME@VERSION#PATTERN    maven:GROUP:ARTIFACT:VERSION#PATTERN
 oci://REGISTRY/REPOSITORY@sha256:DIGEST#PATTERN           hf://OWNER/NAME@REVISION/PATH
@@ -88,6 +88,11 @@ def parse_source(text: str) -> ModelSource:
     if not text.startswith(ADDRESSES):
         raise ValueError(f"sources of {scheme}:// are not supported")
     return Address(url=text)
+
+
+def is_package(text: str) -> bool:
+    """Whether a text names a file of a package, in a right form or a wrong one."""
+    return text.partition(":")[0] in _PACKAGES
 
 
 def is_pinned(source: ModelSource) -> bool:

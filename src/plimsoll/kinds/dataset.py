@@ -11,6 +11,7 @@ from plimsoll.application.application import ApplicationSpec
 from plimsoll.application.columns import require_column
 from plimsoll.application.isolation import Isolated, check_isolation
 from plimsoll.application.loading import ApplicationFile
+from plimsoll.application.model_sources import is_package, parse_source
 from plimsoll.application.parts import Code, Command, Inputs, Part, Resources
 from plimsoll.application.paths import is_below, require_readable
 from plimsoll.application.scalars import Duration, Name, Retention, Sha256, environment_name
@@ -20,7 +21,7 @@ from plimsoll.application.workspace import NamedCommand, NamedSource
 from plimsoll.kinds import ingredients
 from plimsoll.kinds.accelerators import check_accelerators, settled_resources
 from plimsoll.kinds.environment import environment_step
-from plimsoll.planning.keys import setting
+from plimsoll.planning.keys import setting, text_digest
 from plimsoll.planning.kind import Kind
 from plimsoll.planning.planner import Planner, seconds
 from plimsoll.planning.steps import AnyStep, Ingredient, InputFile, Work
@@ -36,9 +37,13 @@ REMOTE_RETRIES = 3
 class Dataset(Part, frozen=True, kw_only=True):
     """Either a source (`source`) or a step (`run`, `inputs`, `outputs`)."""
 
-    source: Annotated[str, Meta(min_length=1, description="a path, or an https://, s3:// or gs:// address")] | None = (
-        None
-    )
+    source: (
+        Annotated[
+            str,
+            Meta(min_length=1, description="a path, an https://, s3:// or gs:// address, or a file of a package"),
+        ]
+        | None
+    ) = None
     sha256: Sha256 | None = None
     run: Command | None = None
     inputs: Inputs = ()
@@ -67,6 +72,11 @@ class Dataset(Part, frozen=True, kw_only=True):
     ) = None
 
 
+def is_path(source: str) -> bool:
+    """Whether a source is a file or directory of this machine, which is used where it is."""
+    return "://" not in source and not is_package(source)
+
+
 class FetchResult(Result, frozen=True, kw_only=True, omit_defaults=True):
     """`sha256` is the digest of the data. `source` is the path, as in the file, of a source that is used in place."""
 
@@ -75,7 +85,7 @@ class FetchResult(Result, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class Fetch(Work, frozen=True, kw_only=True):
-    """Fetch a source to the target and check its digest. `source` is a path or an address."""
+    """Fetch a source to the target and check its digest. `source` is a path, an address, or a file of a package."""
 
     verb: ClassVar[str] = "fetch"
     result: ClassVar[type[Result]] = FetchResult
@@ -84,8 +94,13 @@ class Fetch(Work, frozen=True, kw_only=True):
 
     @property
     def reads_here(self) -> bool:
-        """A path is one of this machine."""
+        """A path is one of this machine, and packages come from the registries that its own clients ask."""
         return "://" not in self.source
+
+    @property
+    def in_place(self) -> str | None:
+        """The path of a source that is used where it is; None for one that is fetched."""
+        return self.source if is_path(self.source) else None
 
     def needed_extras(self) -> Iterator[str]:
         """Those of stores of objects."""
@@ -143,7 +158,7 @@ class DatasetKind(Kind[Dataset]):
 
     def sources(self, name: str, part: Dataset) -> Iterable[NamedSource]:
         """The source of a dataset that has one."""
-        if part.source is not None:
+        if part.source is not None and not is_package(part.source):
             at = (*self.place(name), "source")
             yield NamedSource(name=name, source=part.source, sha256=part.sha256, at=at)
 
@@ -155,8 +170,10 @@ class DatasetKind(Kind[Dataset]):
     def plan(self, name: str, part: Dataset, planner: Planner) -> AnyStep:
         """Add a step that fetches the source or runs the command."""
         if part.source is not None:
-            content = Ingredient(kind="input", name=name, digest=planner.workspace.sources[name])
-            retries = max(part.retries, REMOTE_RETRIES if "://" in part.source else 0)
+            known = planner.workspace.sources.get(name)
+            # A version of a package does not change: its words say which content they mean.
+            content = Ingredient(kind="input", name=name, digest=known or part.sha256 or text_digest(part.source))
+            retries = max(part.retries, 0 if is_path(part.source) else REMOTE_RETRIES)
             return planner.add(name, Fetch(source=part.source, sha256=part.sha256), [content], retries=retries)
         inputs = self.inputs(planner, part.inputs)
         environment = environment_step(planner)
@@ -253,6 +270,13 @@ class DatasetKind(Kind[Dataset]):
             text = "`isolation` is for a command, and a source is fetched by Plimsoll itself"
             raise file.error(text, "remove it", *at, "isolation", at_key=True)
         if source.startswith(REMOTE):
+            return
+        if is_package(source):
+            try:
+                parse_source(source)
+            except ValueError as error:
+                hint = "see the forms in docs/models.md, such as npm:NAME@VERSION#*.csv"
+                raise file.error(str(error), hint, *at, "source") from error
             return
         if "://" in source:
             text = f"sources of {source.partition('://')[0]}:// are not supported"

@@ -30,6 +30,7 @@ from plimsoll.signing.keys import KeyRing
 from plimsoll.targets.kubernetes import images
 from plimsoll.targets.kubernetes.preview import preview
 from tests.runtime.model_files import onnx
+from tests.runtime.packages.stand_in import stand_in, tarred
 from tests.targets.kubernetes.bench import APPLICATION, Bench, Carried, Pod
 from tests.targets.kubernetes.serving import register_step, registered, registration, trained
 
@@ -76,6 +77,17 @@ def test_of_a_folder_of_this_machine_pods_find_each_file(bench: Bench) -> None:
     session, step = bench.session(), fetch_step(bench, "orders")
     assert Carried(session.start(step, 1)).end().outcome == "done"
     assert read_by_pods(bench, step, "2026/may.csv") == [b"a\n5\n"]
+
+
+def test_a_file_of_a_package_is_fetched_here_and_pods_find_it(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    with stand_in() as registry:
+        monkeypatch.setenv("NPM_CONFIG_REGISTRY", f"{registry.url}/npm/")
+        registry.node("streets", "1.0", tarred({"package/orders.csv": b"a\n1\n"}))
+        session, step = bench.session(), fetch_step(bench, "npm:streets@1.0#*.csv")
+        end = Carried(session.start(step, 1)).end()
+    assert end.outcome == "done", end.reason
+    assert bench.begun == []
+    assert read_by_pods(bench, step) == [b"a\n1\n"]
 
 
 def test_a_source_that_is_not_what_the_file_says_is_not_pushed(bench: Bench) -> None:

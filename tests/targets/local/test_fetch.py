@@ -20,6 +20,7 @@ from plimsoll.state.directory import StateDirectory
 from plimsoll.state.results import Result
 from plimsoll.targets.local.commands import input_path
 from plimsoll.targets.local.session import LocalSession
+from tests.runtime.packages.stand_in import stand_in, tarred
 
 CONTENT = b"a,b\n1,2\n" * 1000
 DIGEST = hashlib.sha256(CONTENT).hexdigest()
@@ -311,3 +312,20 @@ def test_a_copied_application_uses_its_own_data(
     assert session.result(step) is not None
     assert session.result(fetch_step("elsewhere", None, "digest")) is None
     session.close()
+
+
+def test_a_file_of_a_package_is_fetched_once_under_its_own_name(
+    target: LocalSession, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with stand_in() as registry:
+        monkeypatch.setenv("NPM_CONFIG_REGISTRY", f"{registry.url}/npm/")
+        registry.node("@city/streets", "1.0", tarred({"package/data/orders.csv": CONTENT}))
+        source = "npm:@city/streets@1.0#*.csv"
+        end = fetched(target, source, digest="planned")
+        assert end.fact["outcome"] == "done", end.fact
+        assert (orders(target.state).name, orders(target.state).read_bytes()) == ("orders.csv", CONTENT)
+        assert target.result(fetch_step(source, None, "planned")) is not None
+
+        end = fetched(target, source, sha256="0" * 64)
+        assert (end.fact["outcome"], end.fact["lasting"]) == ("failed", True)
+        assert f"has sha256 {DIGEST}, but the file requires 000" in end.fact["reason"]

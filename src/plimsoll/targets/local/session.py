@@ -123,8 +123,7 @@ def stored_result(state: StateDirectory, step: AnyStep, directory: Path) -> Resu
             named = result.python == str(python_of(place))
             return result if named and is_kept_for(place, state, step.key, is_complete) else None
         case FetchResult() if isinstance(step.work, Fetch):
-            in_place = None if "://" in step.work.source else step.work.source
-            return result if result.source == in_place else None
+            return result if result.source == step.work.in_place else None
         case RegisterResult() if isinstance(step.work, Register | ReleaseIndex):
             return result if _is_registered(state, step.work.model, result) else None
         case ServeResult():

@@ -1,4 +1,4 @@
-"""A source: a path of this machine is pushed to the cluster's registry, an address is fetched by a pod."""
+"""A source: what this machine reads is pushed to the cluster's registry, an address is fetched by a pod."""
 
 from __future__ import annotations
 
@@ -16,6 +16,11 @@ def fetch(attempt: ClusterAttempt[Fetch]) -> Progress:
         return (yield from run_in_pods(attempt))
     outcome = yield from done_here(attempt)
     if not isinstance(outcome.result, FetchResult):
+        return outcome
+    if work.in_place is None:
+        (file,) = outcome.result.outputs
+        path = attempt.context.state.output(attempt.step.key) / file.name
+        attempt.context.results.put(attempt.step.key, path, outcome.result)
         return outcome
     result = FetchResult(sha256=outcome.result.sha256, source=work.source)
     attempt.context.results.put(attempt.step.key, (attempt.context.directory / work.source).resolve(), result)

