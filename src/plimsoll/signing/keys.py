@@ -33,6 +33,10 @@ if TYPE_CHECKING:
     from securesystemslib.signer import CryptoSigner, Key
 
 
+MOST_TRIED = 256
+"""Keys that are tried on one signature: somebody else's formats need not say which key it is by."""
+
+
 class TrustedKeys(Protocol):
     """The keys whose signatures are trusted."""
 
@@ -41,6 +45,9 @@ class TrustedKeys(Protocol):
 
     def conditions(self, key_id: str) -> Conditions:
         """What the key is trusted for. Raises ModelRefused when that cannot be read."""
+
+    def key_ids(self) -> list[str]:
+        """The ids of all, of which MOST_TRIED are tried on a signature that does not name its key."""
 
 
 class KeyFiles:
@@ -57,7 +64,15 @@ class KeyFiles:
         """What the key is trusted for, by all of its files."""
         return strictest(each.conditions for each in self._all(key_id))
 
-    def _all(self, key_id: str) -> list[TrustedFile]:
+    def key_ids(self) -> list[str]:
+        """The ids of all that can be read. Raises TargetError without any keys."""
+        found: dict[str, None] = {}
+        for file in self._files():
+            with contextlib.suppress(ModelRefused):
+                found[str(read_key_file(file).key.keyid)] = None
+        return list(found)[:MOST_TRIED]
+
+    def _files(self) -> list[Path]:
         try:
             paths = sorted(self.path.iterdir()) if self.path.is_dir() else [self.path]
             # A mounted ConfigMap has additional directories and links, whose names begin with a dot.
@@ -67,9 +82,12 @@ class KeyFiles:
         if not files:
             hint = "mount a file of the signer's directory keys/trusted, or the signer's public key in PEM"
             raise TargetError("there are no trusted keys", where=str(self.path), hint=hint)
+        return files
+
+    def _all(self, key_id: str) -> list[TrustedFile]:
         unreadable: ModelRefused | None = None
         found: list[TrustedFile] = []
-        for file in files:
+        for file in self._files():
             try:
                 trusted = read_key_file(file)
             except ModelRefused as error:
@@ -95,6 +113,10 @@ class OneKey:
     def conditions(self, key_id: str) -> Conditions:
         """None: it is trusted for what it is asked about."""
         return Conditions()
+
+    def key_ids(self) -> list[str]:
+        """Its id."""
+        return [str(self._key.get("keyid", ""))]
 
     def public(self, key_id: str) -> Key:
         """The key. Raises ModelRefused for any other id, and for what is no key."""
@@ -288,6 +310,10 @@ class KeyRing:
             return msgspec.structs.replace(found, revoked=_listed(listed))
         return found
 
+    def key_ids(self) -> list[str]:
+        """The ids of the keys that are trusted here, by their files."""
+        return [path.stem for path in sorted(self.trusted.glob("*.json"))][:MOST_TRIED]
+
     def set_conditions(self, key_id: str, conditions: Conditions) -> None:
         """Change what a trusted key is trusted for. Raises ModelRefused when it is not trusted, TargetError."""
         trusted = TrustedFile(key=self._read(key_id).key, conditions=conditions)
@@ -330,6 +356,15 @@ class KeyRing:
         with contextlib.suppress(FileExistsError):
             os.link(temporary, self.private)
         temporary.unlink()
+
+
+def is_readable(keys: TrustedKeys, key_id: str) -> bool:
+    """Whether the file of a trusted key is one: what somebody has spoilt is no reason to try no other key."""
+    try:
+        keys.public(key_id)
+    except ModelRefused:
+        return False
+    return True
 
 
 def _line(path: Path) -> str:
