@@ -20,8 +20,8 @@ from plimsoll.signing import private_keys
 from plimsoll.signing.conditions import Conditions
 from plimsoll.signing.key_files import pem_of
 from plimsoll.signing.keys import KeyRing
-from plimsoll.signing.trusting import take_file
 from plimsoll.signing.sigstore import BUNDLE
+from plimsoll.signing.trusting import take_file
 from plimsoll.supply.openssf import PREDICATE, check_files, files_of, open_bundle, sign_files
 
 FILES = {"weights/model.bin": b"weights", "config.json": b"{}", "weights-2.bin": b"more"}

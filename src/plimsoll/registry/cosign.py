@@ -22,13 +22,17 @@ from msgspec import Struct
 from plimsoll.decoding import UNREADABLE, decodable
 from plimsoll.errors import ModelRefused
 from plimsoll.registry import cosign_tags
+from plimsoll.registry.cosign_tags import TagSignature
 from plimsoll.registry.layout import EMPTY_CONFIG, Descriptor, Manifest
 from plimsoll.registry.problems import RegistryError
+from plimsoll.registry.rekor_client import Api, log_signature
 from plimsoll.registry.repository import Repository
 from plimsoll.registry.verification import MAX_ATTESTATION_BYTES, MAX_ATTESTATIONS, VERIFY_LIMIT
 from plimsoll.signing.claims import Claim
 from plimsoll.signing.dsse import PAYLOAD_TYPE, sign_payload, statement
 from plimsoll.signing.keys import KeyRing, TrustedKeys
+from plimsoll.signing.notes import LogKey
+from plimsoll.signing.rekor import Logged
 from plimsoll.signing.sigstore import BUNDLE, Bundle, decode_bundle, encode_bundle
 from plimsoll.signing.simple import read_document, verify_document
 
@@ -45,6 +49,15 @@ class SignedArtifact(Struct, frozen=True, kw_only=True):
     digest: str
     signed_by: str
     form: Form
+    logged: Logged | None = None
+
+
+class LogPlace(Struct, frozen=True, kw_only=True):
+    """A transparency log that takes what is signed: its address, its API, and its pinned key."""
+
+    url: str
+    api: Api
+    key: LogKey
 
 
 class _Subject(Struct, frozen=True):
@@ -60,20 +73,25 @@ class _Statement(Struct, frozen=True):
 
 
 def sign_artifact(
-    repository: Repository, digest: str, keys: KeyRing, forms: tuple[Form, ...] = FORMS
+    repository: Repository,
+    digest: str,
+    keys: KeyRing,
+    forms: tuple[Form, ...] = FORMS,
+    log: LogPlace | None = None,
 ) -> tuple[Form, ...]:
     """Sign what lies in a repository, unless the own key has. Returns the forms in which it was signed now.
 
-    Raises RegistryError for the registry, TargetError for the key.
+    With `log`, the bundle has the log's proof that it took the signature. Raises RegistryError for the registry or the
+    log, TargetError for the key.
     """
     manifest = repository.manifest(digest)
     subject = Descriptor(media_type=manifest.media_type, digest=digest, size=len(manifest.content))
     made: list[Form] = []
     for form in forms:
-        if _is_signed(repository, digest, keys, form):
+        if _is_signed(repository, digest, keys, form, log):
             continue
         if form == "bundle":
-            _add_bundle(repository, subject, keys)
+            _add_bundle(repository, subject, keys, log)
         else:
             cosign_tags.add(repository, digest, keys)
         made.append(form)
@@ -88,9 +106,16 @@ def may_sign_artifact(keys: KeyRing, repository: Repository) -> bool:
 
 
 def verify_artifact(
-    repository: Repository, digest: str, keys: TrustedKeys, forms: tuple[Form, ...] = FORMS
+    repository: Repository,
+    digest: str,
+    keys: TrustedKeys,
+    forms: tuple[Form, ...] = FORMS,
+    log: LogKey | None = None,
 ) -> SignedArtifact:
-    """Find a signature of a trusted key about exactly this manifest. Raises ModelRefused with the reason otherwise."""
+    """Find a signature of a trusted key about exactly this manifest. Raises ModelRefused with the reason otherwise.
+
+    With `log`, only a bundle counts with the proof that the log of this key has the signature; no log is asked.
+    """
     refused: ModelRefused | None = None
     deadline = time.monotonic() + VERIFY_LIMIT
     for form in forms:
@@ -99,28 +124,39 @@ def verify_artifact(
                 message = f"the registry did not send the signatures within {VERIFY_LIMIT:g} s"
                 raise RegistryError(message, where=repository.reference.name, hint="try again later")
             try:
-                signed_by = _verify(check, repository, digest, keys)
+                return _verify(check, repository, digest, keys, log)
             except ModelRefused as error:
                 refused = refused or error
-            else:
-                return SignedArtifact(digest=digest, signed_by=signed_by, form=form)
     where = str(repository.reference.at(digest))
     if refused is not None:
         raise ModelRefused(f"no signature of it counts: {refused.message}", where=where, hint=refused.hint)
     raise ModelRefused("it is not signed", where=where, hint="sign it: plimsoll image sign REFERENCE")
 
 
-def _is_signed(repository: Repository, digest: str, keys: KeyRing, form: Form) -> bool:
-    own = keys.own_id()
+def _is_signed(repository: Repository, digest: str, keys: KeyRing, form: Form, log: LogPlace | None) -> bool:
+    own, wanted = keys.own_id(), log.key if log is not None and form == "bundle" else None
     try:
-        return verify_artifact(repository, digest, keys, (form,)).signed_by == own
+        return verify_artifact(repository, digest, _OwnKey(keys, own), (form,), wanted).signed_by == own
     except ModelRefused:
         return False
 
 
-def _add_bundle(repository: Repository, subject: Descriptor, keys: KeyRing) -> None:
+class _OwnKey:
+    """The own key of a ring alone: what others have signed is no reason to sign nothing."""
+
+    def __init__(self, keys: KeyRing, own: str) -> None:
+        self._own = own
+        self.public, self.conditions = keys.public, keys.conditions
+
+    def key_ids(self) -> list[str]:
+        return [self._own] if self._own else []
+
+
+def _add_bundle(repository: Repository, subject: Descriptor, keys: KeyRing, log: LogPlace | None) -> None:
     about = statement({repository.reference.repository: subject.digest.removeprefix("sha256:")}, PREDICATE, {})
-    content = encode_bundle(sign_payload(msgspec.json.encode(about), keys), keys)
+    signed = sign_payload(msgspec.json.encode(about), keys)
+    entries = [log_signature(log.url, log.api, signed, log.key, keys)] if log is not None else []
+    content = encode_bundle(signed, keys, entries)
     manifest = Manifest(
         artifact_type=BUNDLE,
         config=repository.push_bytes(b"{}", EMPTY_CONFIG),
@@ -150,24 +186,36 @@ def _bundles(repository: Repository, digest: str) -> Iterator[Bundle | ModelRefu
 
 
 def _verify(
-    found: Bundle | cosign_tags.TagSignature | ModelRefused, repository: Repository, digest: str, keys: TrustedKeys
-) -> str:
-    """The id of the trusted key that signed it. Raises ModelRefused."""
+    found: Bundle | TagSignature | ModelRefused,
+    repository: Repository,
+    digest: str,
+    keys: TrustedKeys,
+    log: LogKey | None,
+) -> SignedArtifact:
+    """Raises ModelRefused."""
     if isinstance(found, ModelRefused):
         raise found
-    if isinstance(found, cosign_tags.TagSignature):
+    if isinstance(found, TagSignature):
+        if log is not None:
+            raise ModelRefused("a signature under a tag has no proof of a log")
         key_id = verify_document(found.payload, found.signature, digest, keys)
-        named = read_document(found.payload).repository
-    else:
-        opened = found.verified(keys)
-        key_id, named = opened.key_id, _require_about(opened.payload, opened.payload_type, digest)
-    # A key that counts for some repositories must not vouch in one for what it has signed for another.
+        _require_named(read_document(found.payload).repository, repository, key_id, keys)
+        return SignedArtifact(digest=digest, signed_by=key_id, form="tag")
+    opened = found.verified(keys)
+    named = _require_about(opened.payload, opened.payload_type, digest)
+    _require_named(named, repository, opened.key_id, keys)
+    logged = found.logged(opened, keys, log) if log is not None else None
+    return SignedArtifact(digest=digest, signed_by=opened.key_id, form="bundle", logged=logged)
+
+
+def _require_named(named: str, repository: Repository, key_id: str, keys: TrustedKeys) -> None:
+    """A key that counts for some repositories must not vouch in one for what it has signed for another."""
     limited = [scope for scope in keys.conditions(key_id).scopes if scope.startswith("images:")]
     if limited and named != repository.reference.repository:
+        limits = ", ".join(limited)
         raise ModelRefused(
-            f"the key {key_id[:16]} is limited to {', '.join(limited)}, and has signed it for {named[:120] or 'no name'}"
+            f"the key {key_id[:16]} is limited to {limits}, and has signed it for {named[:120] or 'no name'}"
         )
-    return key_id
 
 
 def _require_about(payload: bytes, payload_type: str, digest: str) -> str:

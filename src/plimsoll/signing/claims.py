@@ -87,11 +87,15 @@ class _Statement(Struct, frozen=True):
     predicate_type: str = msgspec.field(name="predicateType", default="")
 
 
+def encoded_payload(payload_type: str, payload: bytes) -> bytes:
+    """What is signed of an envelope (DSSE's pre-authentication encoding)."""
+    kind = payload_type.encode()
+    return b"DSSEv1 %d %b %d %b" % (len(kind), kind, len(payload), payload)
+
+
 def claim_of(payload_type: str, payload: bytes) -> Claim:
     """What a payload states. One that is no statement is of the kind `other`."""
-    kind = payload_type.encode()
-    encoded = b"DSSEv1 %d %b %d %b" % (len(kind), kind, len(payload), payload)
-    digest = hashlib.sha256(encoded).hexdigest()
+    digest = hashlib.sha256(encoded_payload(payload_type, payload)).hexdigest()
     if payload_type == SIMPLE:
         return Claim(digest=digest, kind="images", predicate_type=SIMPLE, names=_named(payload), subjects=1)
     try:

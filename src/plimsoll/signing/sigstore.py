@@ -5,6 +5,8 @@ Source: sigstore/protobuf-specs, sigstore_bundle.proto, as JSON. Bundles with ce
 
 from __future__ import annotations
 
+import base64
+import binascii
 import hashlib
 from collections.abc import Sequence
 
@@ -13,6 +15,7 @@ from msgspec import Struct
 
 from plimsoll.decoding import UNREADABLE, decodable
 from plimsoll.errors import ModelRefused
+from plimsoll.signing.claims import encoded_payload
 from plimsoll.signing.dsse import (
     NotAnEnvelope,
     OpenedEnvelope,
@@ -22,6 +25,8 @@ from plimsoll.signing.dsse import (
 )
 from plimsoll.signing.key_files import pem_of
 from plimsoll.signing.keys import TrustedKeys, is_readable
+from plimsoll.signing.notes import LogKey, der_of
+from plimsoll.signing.rekor import MOST_ENTRIES, Logged, Stated, verify_entry
 from plimsoll.signing.simple import UNTRUSTED
 
 BUNDLE = "application/vnd.dev.sigstore.bundle.v0.3+json"
@@ -82,6 +87,20 @@ class Bundle(Struct, frozen=True, kw_only=True):
         except NotAnEnvelope as error:
             raise ModelRefused("the envelope in the bundle cannot be read") from error
 
+    def logged(self, opened: OpenedEnvelope, keys: TrustedKeys, log: LogKey) -> Logged:
+        """Where the log of a pinned key has this signature, by the entries of the bundle alone. Raises ModelRefused."""
+        refused = ModelRefused(
+            "it is in no log",
+            hint="sign it again, and have it logged: plimsoll image sign --rekor URL --rekor-key FILE",
+        )
+        about = stated_in(msgspec.json.encode(self.envelope), opened.key_id, keys)
+        for entry in self.entries[:MOST_ENTRIES]:
+            try:
+                return verify_entry(entry, about, log)
+            except ModelRefused as error:
+                refused = error
+        raise refused
+
     def verified(self, keys: TrustedKeys) -> OpenedEnvelope:
         """The envelope, when a trusted key has signed it; its `key_id` says which. Raises ModelRefused."""
         for key_id in keys.key_ids():
@@ -94,6 +113,22 @@ class Bundle(Struct, frozen=True, kw_only=True):
                 continue
             return opened
         raise ModelRefused("it is signed by no key that is trusted here, or was altered", hint=UNTRUSTED)
+
+
+def stated_in(envelope: bytes, key_id: str, keys: TrustedKeys) -> Stated:
+    """What an entry of a log has to say of an envelope with one signature. Raises ModelRefused."""
+    try:
+        found = msgspec.json.decode(envelope, type=_Envelope)
+        payload, made = base64.b64decode(found.payload, validate=True), found.signatures[0].sig
+        signature = base64.b64decode(made, validate=True)
+    except (*UNREADABLE, IndexError, ValueError, binascii.Error) as error:
+        raise ModelRefused("the envelope cannot be read") from error
+    return Stated(
+        payload=payload,
+        encoded=encoded_payload(found.payload_type, payload),
+        signature=signature,
+        key=der_of(keys.public(key_id)),
+    )
 
 
 def encode_bundle(signed: Signed, keys: TrustedKeys, entries: Sequence[bytes] = ()) -> bytes:

@@ -223,7 +223,7 @@ def limit(
     never: bool,
     as_json: bool,
 ) -> None:
-    """Change what KEY counts for here, and until when. Kinds are models, registry, bundles, states, audit and images."""
+    """Change what KEY counts for here, and until when: models, registry, bundles, states, audit and images."""
     from msgspec.structs import replace
 
     from plimsoll.cli.key_rows import row_of

@@ -94,9 +94,7 @@ def command(
     """List models and indexes, show one (triage, triage@2, triage:TAG, indexes.manuals), or compare two."""
     from plimsoll.targets.models import model_registry
 
-    if cosign and push is None:
-        hint = "add --push REPOSITORY; what lies in a registry already: plimsoll image sign REFERENCE"
-        raise FileError("signatures as cosign has them lie in a registry", where="--cosign", hint=hint)
+    _require_push(cosign, push)
     state = application_state(file, make=pull is not None)
     registry = model_registry(state)
     if new_key:

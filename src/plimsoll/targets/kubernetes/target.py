@@ -22,8 +22,8 @@ from plimsoll.planning.facts import Machine, TargetFacts
 from plimsoll.planning.steps import AnyStep, Plan
 from plimsoll.registry.references import parse_reference
 from plimsoll.registry.repository import Repository
-from plimsoll.state.directory import StateDirectory
 from plimsoll.signing.keys import KeyRing
+from plimsoll.state.directory import StateDirectory
 from plimsoll.targets.extras import missing_extras
 from plimsoll.targets.features import (
     ABSENCE,
