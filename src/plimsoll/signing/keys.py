@@ -30,7 +30,7 @@ from plimsoll.signing.key_files import (
 from plimsoll.signing.log import SigningLog
 
 if TYPE_CHECKING:
-    from securesystemslib.signer import CryptoSigner, Key
+    from securesystemslib.signer import Key, Signer
 
 
 MOST_TRIED = 256
@@ -137,6 +137,13 @@ class HolderPlace(Struct, frozen=True, kw_only=True):
     socket: str
 
 
+@decodable
+class TokenPlace(Struct, frozen=True, kw_only=True):
+    """The address of a key in a token, as RFC 7512 has it."""
+
+    uri: str
+
+
 class KeyRing:
     """A directory with `signing.pem` (created on first use, readable by its owner only) and `trusted/<id>.json`.
 
@@ -144,7 +151,8 @@ class KeyRing:
 
     To trust the models of another ring, copy its file of `trusted/` into this one. `log/` has all that was signed
     (see `signing.log`); `revoked/` names keys that are trusted no more, whatever lies in `trusted/`. `holder.json`
-    names the process that holds the signing key, where it is not read here.
+    names the process that holds the signing key, where it is not read here. `token.json` has the address of a key in a
+    token, which then signs in place of `signing.pem`.
 
     `logged` is False for a device, whose reports without end are of no interest to a log.
     """
@@ -154,6 +162,7 @@ class KeyRing:
         self.log = SigningLog(directory / "log") if logged else None
         self.revoked = directory / "revoked"
         self.holder_file = directory / "holder.json"
+        self.token_file = directory / "token.json"
         self.private = directory / "signing.pem"
         self.trusted = directory / "trusted"
         self.named = directory / "signing.id"
@@ -163,8 +172,10 @@ class KeyRing:
         """The key ring of the caller, below XDG_CONFIG_HOME. Raises TargetError for a caller without a home."""
         return cls(config_home() / "plimsoll" / "keys")
 
-    def signer(self) -> CryptoSigner:
+    def signer(self) -> Signer:
         """The signing key. Raises TargetError when it can neither be read nor created."""
+        if uri := self.token():
+            return self._token_signer(uri)
         self._require_not_lost()
         try:
             if not self.private.exists():
@@ -178,6 +189,28 @@ class KeyRing:
             ) from error
         self.adopt(signer.public_key)
         return signer
+
+    def _token_signer(self, uri: str) -> Signer:
+        from plimsoll.signing.token_signer import TokenSigner
+
+        signer = TokenSigner(uri)
+        if str(signer.public_key.keyid) != self.own_id():
+            hint = "if it was replaced on purpose: plimsoll key use --token URI"
+            raise TargetError("the token has another key than the one of this ring", where=uri[:200], hint=hint)
+        self.adopt(signer.public_key)
+        return signer
+
+    def token(self) -> str:
+        """The address of the key in a token; empty where the key is none. Raises TargetError."""
+        try:
+            return msgspec.json.decode(self.token_file.read_bytes(), type=TokenPlace).uri
+        except (FileNotFoundError, NotADirectoryError):
+            return ""
+        except (*UNREADABLE, OSError) as error:
+            hint = "write it anew: plimsoll key use --token URI, or --file to sign with the key of this directory"
+            raise TargetError(
+                f"the token of the key cannot be found: {error}", where=str(self.token_file), hint=hint
+            ) from error
 
     def adopt(self, key: Key) -> None:
         """Trust the own key, and note its id. Raises TargetError when it cannot be trusted."""
@@ -195,7 +228,7 @@ class KeyRing:
     def own_key(self) -> Key:
         """The public half of the signing key, without reading the private one where its id is noted."""
         key_id = self.own_id()
-        if key_id and (self.holder() is not None or self.private.exists()):
+        if key_id and (self.holder() is not None or self.token() or self.private.exists()):
             with contextlib.suppress(ModelRefused):
                 return self._read(key_id).key
         return self.signer().public_key
@@ -273,6 +306,8 @@ class KeyRing:
             from plimsoll.signing.holder.client import require_held
 
             require_held(socket, self.own_id())
+        elif self.token():
+            self.signer()
         else:
             self._require_readable()
         if own := self.own_id():

@@ -191,6 +191,12 @@ def _pull(registry: ModelRegistry, text: str) -> ModelVersion:
         return pull_model(repository, reference.digest, registry)
 
 
+def _require_push(cosign: bool, push: str | None) -> None:
+    if cosign and push is None:
+        hint = "add --push REPOSITORY; what lies in a registry already: plimsoll image sign REFERENCE"
+        raise FileError("signatures as cosign has them lie in a registry", where="--cosign", hint=hint)
+
+
 def _push(registry: ModelRegistry, references: Sequence[str], text: str, *, cosign: bool, as_json: bool) -> None:
     from plimsoll.registry.cosign import sign_artifact
     from plimsoll.registry.references import parse_reference

@@ -25,7 +25,7 @@ from plimsoll.signing.key_files import described_key
 from plimsoll.signing.simple import sign_document_by
 
 if TYPE_CHECKING:
-    from securesystemslib.signer import CryptoSigner
+    from securesystemslib.signer import Signer
 
     from plimsoll.signing.keys import KeyRing
 
@@ -49,7 +49,7 @@ class Holder:
     def __init__(
         self,
         keys: KeyRing,
-        signer: CryptoSigner,
+        signer: Signer,
         place: Path,
         allowed: Collection[int],
         say: Callable[[str], None],
