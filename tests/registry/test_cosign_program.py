@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
+import json
 import os
 import subprocess
 from collections.abc import Iterator
@@ -12,17 +15,20 @@ import pytest
 from lab.build.cache import folder_of
 from lab.build.components import BY_NAME
 from plimsoll.errors import ModelRefused
-from plimsoll.registry.cosign import sign_artifact, verify_artifact
+from plimsoll.registry.cosign import LogPlace, sign_artifact, verify_artifact
 from plimsoll.registry.references import Reference
+from plimsoll.registry.rekor_client import Api
 from plimsoll.registry.repository import Repository
 from plimsoll.registry.transfer import push_model
 from plimsoll.signing.key_files import pem_of
 from plimsoll.signing.keys import KeyFiles, KeyRing
+from plimsoll.signing.notes import LogKey
 from plimsoll.signing.private_keys import ALGORITHMS, Algorithm, encoded, generate, write_private
 from tests.servers import registry as registry_process
 
 from .conftest import register
 from .test_cosign import pushed
+from .transparency_log import TransparencyLog, transparency_log
 
 pytestmark = [pytest.mark.slow, pytest.mark.series]
 NO_LOG = "--insecure-ignore-tlog=true"
@@ -142,3 +148,32 @@ def test_what_cosign_signs_is_verified_here(program: Path, repository: Repositor
     ring_with(tmp_path / "mine", "ecdsa")
     with pytest.raises(ModelRefused, match="no key that is trusted here"):
         verify_artifact(repository, digest, KeyRing(tmp_path / "mine" / "keys"))
+
+
+@pytest.mark.parametrize("api", ["v1", "v2"])
+def test_cosign_verifies_the_proof_of_the_log(program: Path, repository: Repository, tmp_path: Path, api: Api) -> None:
+    """The log stands in for Rekor; that cosign takes its proofs shows that it answers as Rekor does."""
+    keys = ring_with(tmp_path, "ecdsa")
+    logged, unlogged = pushed(repository), pushed(repository, b"other", tag="2")
+    verify = ("verify", "--key", "cosign.pub", "--trusted-root", "root.json")
+    with transparency_log() as log:
+        sign_artifact(repository, logged, keys, ("bundle",), LogPlace(url=log.url, api=api, key=LogKey(log.pem)))
+        sign_artifact(repository, unlogged, keys, ("bundle",))
+        (tmp_path / "root.json").write_text(json.dumps(trusted_root(log)))
+
+    done = cosign(program, tmp_path, *verify, str(repository.reference.at(logged)))
+    refused = cosign(program, tmp_path, *verify, str(repository.reference.at(unlogged)))
+
+    assert done.returncode == 0, done.stderr
+    assert refused.returncode != 0
+
+
+def trusted_root(log: TransparencyLog) -> dict[str, object]:
+    key = {
+        "rawBytes": base64.b64encode(log.der).decode(),
+        "keyDetails": "PKIX_ECDSA_P256_SHA_256",
+        "validFor": {"start": "2020-01-01T00:00:00Z"},
+    }
+    log_id = {"keyId": base64.b64encode(hashlib.sha256(log.der).digest()).decode()}
+    entry = {"baseUrl": log.url, "hashAlgorithm": "SHA2_256", "publicKey": key, "logId": log_id}
+    return {"mediaType": "application/vnd.dev.sigstore.trustedroot+json;version=0.1", "tlogs": [entry]}

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from typing import Literal
 
 import msgspec
@@ -34,7 +35,7 @@ from plimsoll.signing.keys import KeyRing, TrustedKeys
 from plimsoll.signing.notes import LogKey
 from plimsoll.signing.rekor import Logged
 from plimsoll.signing.sigstore import BUNDLE, Bundle, decode_bundle, encode_bundle
-from plimsoll.signing.simple import read_document, verify_document
+from plimsoll.signing.simple import SIGNED_AT, read_document, verify_document
 
 PREDICATE = "https://sigstore.dev/cosign/sign/v1"
 """The predicate type of a statement that says no more than that somebody has signed a manifest."""
@@ -44,11 +45,12 @@ _STATEMENTS = ("https://in-toto.io/Statement/v1", "https://in-toto.io/Statement/
 
 
 class SignedArtifact(Struct, frozen=True, kw_only=True):
-    """A manifest that a trusted key has signed."""
+    """A manifest that a trusted key has signed. `at` is when, as the signer says; cosign itself does not say it."""
 
     digest: str
     signed_by: str
     form: Form
+    at: datetime | None = None
     logged: Logged | None = None
 
 
@@ -65,11 +67,16 @@ class _Subject(Struct, frozen=True):
     name: str = ""
 
 
+class _Predicate(Struct, frozen=True):
+    at: datetime | None = msgspec.field(name=SIGNED_AT, default=None)
+
+
 @decodable
 class _Statement(Struct, frozen=True):
     type: str = msgspec.field(name="_type")
     subject: tuple[_Subject, ...]
     predicate_type: str = msgspec.field(name="predicateType")
+    predicate: _Predicate = _Predicate()
 
 
 def sign_artifact(
@@ -78,17 +85,19 @@ def sign_artifact(
     keys: KeyRing,
     forms: tuple[Form, ...] = FORMS,
     log: LogPlace | None = None,
+    *,
+    again: bool = False,
 ) -> tuple[Form, ...]:
     """Sign what lies in a repository, unless the own key has. Returns the forms in which it was signed now.
 
-    With `log`, the bundle has the log's proof that it took the signature. Raises RegistryError for the registry or the
-    log, TargetError for the key.
+    With `again`, it is signed in any case, with the present time. With `log`, the bundle has the log's proof that it
+    took the signature. Raises RegistryError for the registry or the log, TargetError for the key.
     """
     manifest = repository.manifest(digest)
     subject = Descriptor(media_type=manifest.media_type, digest=digest, size=len(manifest.content))
     made: list[Form] = []
     for form in forms:
-        if _is_signed(repository, digest, keys, form, log):
+        if not again and _is_signed(repository, digest, keys, form, log):
             continue
         if form == "bundle":
             _add_bundle(repository, subject, keys, log)
@@ -112,25 +121,34 @@ def verify_artifact(
     forms: tuple[Form, ...] = FORMS,
     log: LogKey | None = None,
 ) -> SignedArtifact:
-    """Find a signature of a trusted key about exactly this manifest. Raises ModelRefused with the reason otherwise.
+    """Find the newest signature of a trusted key about exactly this manifest. Raises ModelRefused otherwise.
 
     With `log`, only a bundle counts with the proof that the log of this key has the signature; no log is asked.
     """
     refused: ModelRefused | None = None
     deadline = time.monotonic() + VERIFY_LIMIT
+    newest: SignedArtifact | None = None
     for form in forms:
         for check in _bundles(repository, digest) if form == "bundle" else cosign_tags.found(repository, digest):
             if time.monotonic() > deadline:
                 message = f"the registry did not send the signatures within {VERIFY_LIMIT:g} s"
                 raise RegistryError(message, where=repository.reference.name, hint="try again later")
             try:
-                return _verify(check, repository, digest, keys, log)
+                found = _verify(check, repository, digest, keys, log)
             except ModelRefused as error:
                 refused = refused or error
+            else:
+                newest = found if newest is None else max(newest, found, key=_time)
+        if newest is not None:
+            return newest
     where = str(repository.reference.at(digest))
     if refused is not None:
         raise ModelRefused(f"no signature of it counts: {refused.message}", where=where, hint=refused.hint)
     raise ModelRefused("it is not signed", where=where, hint="sign it: plimsoll image sign REFERENCE")
+
+
+def _time(found: SignedArtifact) -> datetime:
+    return found.at if found.at is not None and found.at.tzinfo is not None else datetime.min.replace(tzinfo=UTC)
 
 
 def _is_signed(repository: Repository, digest: str, keys: KeyRing, form: Form, log: LogPlace | None) -> bool:
@@ -153,7 +171,9 @@ class _OwnKey:
 
 
 def _add_bundle(repository: Repository, subject: Descriptor, keys: KeyRing, log: LogPlace | None) -> None:
-    about = statement({repository.reference.repository: subject.digest.removeprefix("sha256:")}, PREDICATE, {})
+    predicate = {SIGNED_AT: datetime.now(UTC).replace(microsecond=0)}
+    named = {repository.reference.repository: subject.digest.removeprefix("sha256:")}
+    about = statement(named, PREDICATE, predicate)
     signed = sign_payload(msgspec.json.encode(about), keys)
     entries = [log_signature(log.url, log.api, signed, log.key, keys)] if log is not None else []
     content = encode_bundle(signed, keys, entries)
@@ -199,13 +219,15 @@ def _verify(
         if log is not None:
             raise ModelRefused("a signature under a tag has no proof of a log")
         key_id = verify_document(found.payload, found.signature, digest, keys)
-        _require_named(read_document(found.payload).repository, repository, key_id, keys)
-        return SignedArtifact(digest=digest, signed_by=key_id, form="tag")
+        document = read_document(found.payload)
+        _require_named(document.repository, repository, key_id, keys)
+        return SignedArtifact(digest=digest, signed_by=key_id, form="tag", at=document.at)
     opened = found.verified(keys)
-    named = _require_about(opened.payload, opened.payload_type, digest)
-    _require_named(named, repository, opened.key_id, keys)
+    stated = _require_about(opened.payload, opened.payload_type, digest)
+    _require_named(stated.subject[0].name, repository, opened.key_id, keys)
     logged = found.logged(opened, keys, log) if log is not None else None
-    return SignedArtifact(digest=digest, signed_by=opened.key_id, form="bundle", logged=logged)
+    at = stated.predicate.at
+    return SignedArtifact(digest=digest, signed_by=opened.key_id, form="bundle", at=at, logged=logged)
 
 
 def _require_named(named: str, repository: Repository, key_id: str, keys: TrustedKeys) -> None:
@@ -218,8 +240,8 @@ def _require_named(named: str, repository: Repository, key_id: str, keys: Truste
         )
 
 
-def _require_about(payload: bytes, payload_type: str, digest: str) -> str:
-    """The repository that a statement names, when it is one about this manifest. Raises ModelRefused."""
+def _require_about(payload: bytes, payload_type: str, digest: str) -> _Statement:
+    """A statement, when it is one about this manifest. Raises ModelRefused."""
     try:
         found = msgspec.json.decode(payload, type=_Statement)
     except UNREADABLE as error:
@@ -228,4 +250,4 @@ def _require_about(payload: bytes, payload_type: str, digest: str) -> str:
         raise ModelRefused(f"it is a statement of the type {found.predicate_type[:80]}, and no signature of an image")
     if [each.digest.get("sha256") for each in found.subject] != [digest.removeprefix("sha256:")]:
         raise ModelRefused("the signature is about another digest")
-    return found.subject[0].name
+    return found

@@ -139,9 +139,15 @@ def encode_bundle(signed: Signed, keys: TrustedKeys, entries: Sequence[bytes] = 
             "publicKey": {"hint": hint_of(pem_of(keys.public(signed.key_id)))},
             "tlogEntries": [msgspec.Raw(each) for each in entries],
         },
-        "dsseEnvelope": msgspec.Raw(signed.envelope),
+        "dsseEnvelope": _without_key_id(signed.envelope),
     }
     return msgspec.json.encode(bundle)
+
+
+def _without_key_id(envelope: bytes) -> dict[str, object]:
+    """The envelope without the id of its key: cosign takes only signatures with an id of its own, or with none."""
+    found = msgspec.json.decode(envelope, type=_Envelope)
+    return {**msgspec.to_builtins(found), "signatures": [{"sig": each.sig} for each in found.signatures]}
 
 
 def decode_bundle(content: bytes) -> Bundle:

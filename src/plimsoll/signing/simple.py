@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
     from plimsoll.signing.keys import KeyRing, TrustedKeys
 
+SIGNED_AT = "plimsoll.dev/signed-at"
+"""Where a signer says when it has signed, here and in statements."""
 KIND = "cosign container image signature"
 MOST_BYTES = 1 << 20
 """Bytes of one document."""
@@ -54,11 +56,21 @@ class _Critical(Struct, frozen=True):
     identity: _Identity = _Identity()
 
 
+class _Optional(Struct, frozen=True):
+    at: datetime | None = msgspec.field(name=SIGNED_AT, default=None)
+
+
 @decodable
 class Document(Struct, frozen=True):
     """The signed document."""
 
     critical: _Critical
+    optional: _Optional | None = None
+
+    @property
+    def at(self) -> datetime | None:
+        """When it was signed, where it says so."""
+        return self.optional.at if self.optional is not None else None
 
     @property
     def digest(self) -> str:
@@ -78,7 +90,8 @@ def document(repository: str, digest: str) -> bytes:
         "image": {"docker-manifest-digest": digest},
         "type": KIND,
     }
-    return msgspec.json.encode({"critical": critical, "optional": None})
+    optional = {SIGNED_AT: datetime.now(UTC).replace(microsecond=0)}
+    return msgspec.json.encode({"critical": critical, "optional": optional})
 
 
 def read_document(payload: bytes) -> Document:

@@ -46,9 +46,16 @@ def command() -> None:
     "--rekor-api", type=click.Choice(["v1", "v2"]), default="v2", show_default=True, help="What the log speaks."
 )
 @_REKOR_KEY
+@click.option("--again", is_flag=True, help="Sign it with the present time, also where this key has signed it.")
 @json_option
 def sign(
-    references: Sequence[str], form: str, rekor: str | None, rekor_api: str, rekor_key: Path | None, as_json: bool
+    references: Sequence[str],
+    form: str,
+    rekor: str | None,
+    rekor_api: str,
+    rekor_key: Path | None,
+    again: bool,
+    as_json: bool,
 ) -> None:
     """Sign what lies at each REFERENCE (registry/repository:TAG or @sha256:…) with your key."""
     from plimsoll.registry.cosign import sign_artifact
@@ -61,7 +68,7 @@ def sign(
     for text in references:
         with Repository(parse_reference(text)) as repository:
             digest = repository.manifest().digest
-            made = sign_artifact(repository, digest, keys, _forms(form), log)
+            made = sign_artifact(repository, digest, keys, _forms(form), log, again=again)
         reference = str(repository.reference.at(digest))
         done.append({"reference": reference, "key": keys.own_id(), "signed": made})
         if not as_json:
