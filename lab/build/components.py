@@ -91,6 +91,7 @@ _GATEKEEPER = "github.com/open-policy-agent/gatekeeper/v3"
 _KEDA = "github.com/kedacore/keda/v2"
 _CONTAINERD = "github.com/containerd/containerd/v2"
 _WEAVIATE = "github.com/weaviate/weaviate"
+_COSIGN = "github.com/sigstore/cosign/v3"
 _ALL = (
     _kubernetes(),
     Component("etcd", "go.etcd.io/etcd/server/v3", {"etcd": "go.etcd.io/etcd/server/v3"}),
@@ -158,6 +159,13 @@ _ALL = (
     Component("pool-routing", "plimsoll.dev/lab/components/pool-routing", {"pool-routing": "."}, local=True),
     Component("keda", _KEDA, {"keda": f"{_KEDA}/cmd/operator", "keda-adapter": f"{_KEDA}/cmd/adapter"}),
     Component("gatekeeper", _GATEKEEPER, {"gatekeeper": _GATEKEEPER}),
+    # Only a program of tests: what Plimsoll signs is verified by it, and the other way round.
+    Component(
+        "cosign",
+        _COSIGN,
+        {"cosign": f"{_COSIGN}/cmd/cosign"},
+        linker_values=("sigs.k8s.io/release-utils/version.gitVersion={version}",),
+    ),
     Component(
         "gvisor",
         "gvisor.dev/gvisor",

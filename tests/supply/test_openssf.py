@@ -20,8 +20,9 @@ from plimsoll.signing import private_keys
 from plimsoll.signing.conditions import Conditions
 from plimsoll.signing.key_files import pem_of
 from plimsoll.signing.keys import KeyRing
+from plimsoll.signing.sigstore import BUNDLE
 from plimsoll.signing.trusting import take_file
-from plimsoll.supply.openssf import BUNDLE, PREDICATE, check_files, files_of, open_bundle, sign_files
+from plimsoll.supply.openssf import PREDICATE, check_files, files_of, open_bundle, sign_files
 
 FILES = {"weights/model.bin": b"weights", "config.json": b"{}", "weights-2.bin": b"more"}
 DIGESTS = {name: hashlib.sha256(content).hexdigest() for name, content in FILES.items()}
@@ -156,7 +157,7 @@ def test_a_bundle_that_was_altered_or_is_by_a_stranger_is_refused(keys: KeyRing,
     stranger.signer()
     with pytest.raises(ModelRefused, match="none such is trusted here"):
         open_bundle(content, stranger)
-    with pytest.raises(ModelRefused, match="no signature in the format"):
+    with pytest.raises(ModelRefused, match="no signature in a bundle"):
         open_bundle(b"{}", keys)
     bundle = msgspec.json.decode(content)
     with pytest.raises(ModelRefused, match="signed with a certificate, and only keys"):

@@ -34,6 +34,7 @@ EXAMPLES: Mapping[str, str] = MappingProxyType(
         "audit": "plimsoll audit verify triage",
         "edge": "plimsoll edge rollout cabs",
         "key": "plimsoll key rotate",
+        "image": "plimsoll image sign registry.example/shop/steps:1",
         "scan": "plimsoll scan triage@2 --database osv/",
         "policy": "plimsoll policy check triage@2",
         "check": "plimsoll check --target production --output evidence",

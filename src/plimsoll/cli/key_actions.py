@@ -43,6 +43,9 @@ def require_read_here(keys: KeyRing) -> None:
     if (socket := keys.holder()) is not None:
         hint = "end the holder with Ctrl-C; where it is another user's, that user rotates, and you name it again"
         raise TargetError("the signing key is held by another process", where=str(socket), hint=hint)
+    if uri := keys.token():
+        hint = "make another key there, and sign with it: plimsoll key use --token URI; others trust it by its file"
+        raise TargetError("the signing key is in a token, which gives it to nobody", where=uri[:200], hint=hint)
 
 
 def rotate_here(

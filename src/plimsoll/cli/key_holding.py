@@ -7,6 +7,7 @@ import os
 import pwd
 import signal
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 import msgspec
@@ -19,7 +20,10 @@ from plimsoll.signing import private_keys
 from plimsoll.signing.holder.client import held_key
 from plimsoll.signing.holder.serving import Holder, hide_memory
 from plimsoll.signing.key_files import add_key_file
-from plimsoll.signing.keys import HolderPlace, KeyRing, OneKey
+from plimsoll.signing.keys import HolderPlace, KeyRing, OneKey, TokenPlace
+
+if TYPE_CHECKING:
+    from securesystemslib.signer import Signer
 
 SOCKET = "holder.sock"
 
@@ -28,14 +32,7 @@ def hold_key(socket: Path | None, users: tuple[str, ...], password_file: Path | 
     """Hold the key of the own ring until SIGINT or SIGTERM. Raises PlimsollError."""
     hidden = hide_memory()
     keys = KeyRing.default()
-    if not keys.private.exists():
-        keys.require_usable()
-        keys.signer()
-    password = password_of(keys.private, "Password of the key", password_file)
-    try:
-        signer = private_keys.load(keys.private, password)
-    except (OSError, ValueError, TypeError) as error:
-        raise TargetError(f"the signing key cannot be used: {error}", where=str(keys.private)) from error
+    signer, kept = _signer_to_hold(keys, password_file)
     keys.adopt(signer.public_key)
     allowed = {_user(each) for each in users} or {os.getuid()}
     place = (socket or keys.directory / SOCKET).absolute()
@@ -50,7 +47,7 @@ def hold_key(socket: Path | None, users: tuple[str, ...], password_file: Path | 
         click.echo(f"holding the key {holder.key_id[:16]} for {names} at {place}; Ctrl-C ends it")
         if not hidden:
             click.echo("its memory could not be hidden: other processes of this user may read it", err=True)
-        if password is None:
+        if not kept:
             click.echo("the file of the key is not encrypted: who may read it needs no holder", err=True)
 
     try:
@@ -60,6 +57,36 @@ def hold_key(socket: Path | None, users: tuple[str, ...], password_file: Path | 
     finally:
         if own:
             _forget(keys, place)
+
+
+def _signer_to_hold(keys: KeyRing, password_file: Path | None) -> tuple[Signer, bool]:
+    """The signing key, and whether whoever reads the key ring has nothing of it."""
+    if keys.token():
+        return keys.signer(), True
+    if not keys.private.exists():
+        keys.require_usable()
+        keys.signer()
+    password = password_of(keys.private, "Password of the key", password_file)
+    try:
+        return private_keys.load(keys.private, password), password is not None
+    except (OSError, ValueError, TypeError) as error:
+        raise TargetError(f"the signing key cannot be used: {error}", where=str(keys.private)) from error
+
+
+def use_token(uri: str) -> str:
+    """Sign with a key in a token from now on. Returns what to say; raises PlimsollError."""
+    from plimsoll.signing.token_signer import TokenSigner
+
+    keys = KeyRing.default()
+    key = TokenSigner(uri).public_key
+    try:
+        add_key_file(keys.trusted, key)
+        replace_file(keys.token_file, msgspec.json.encode(TokenPlace(uri=uri)))
+        replace_file(keys.named, f"{key.keyid}\n".encode())
+        keys.holder_file.unlink(missing_ok=True)
+    except OSError as error:
+        raise TargetError(f"the key ring cannot be written: {error.strerror}", where=str(keys.directory)) from error
+    return f"the token signs from now on, with the key {key.keyid[:16]}; others trust it by its file of trusted/"
 
 
 def use_holder(place: Path) -> str:
@@ -85,6 +112,7 @@ def use_file() -> str:
     keys = KeyRing.default()
     try:
         keys.holder_file.unlink(missing_ok=True)
+        keys.token_file.unlink(missing_ok=True)
         if keys.private.exists():
             signer = private_keys.load(keys.private, password_of(keys.private, "Password of the key"))
             replace_file(keys.named, f"{signer.public_key.keyid}\n".encode())

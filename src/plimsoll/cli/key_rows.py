@@ -100,6 +100,10 @@ def keeping_of(keys: KeyRing) -> Keeping:
         socket = keys.holder()
         if socket is not None:
             return _held(keys, str(socket))
+        if uri := keys.token():
+            told = f"in a token, which gives it to nobody: {uri.partition('?')[0][:200]}"
+            steps = "a step can have the token sign if it finds the PIN; to keep that away: plimsoll key hold"
+            return Keeping(how="token", told=told, steps=steps)
         about = keys.private.stat()
         encrypted = is_encrypted(keys.private.read_bytes())
     except FileNotFoundError:

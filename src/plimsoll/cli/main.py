@@ -54,6 +54,7 @@ SECTIONS: Mapping[str, Mapping[str, str]] = MappingProxyType(
         },
         "Supply chain": {
             "key": "Show, rotate, limit and revoke the keys that sign models and bundles.",
+            "image": "Sign images and artifacts of registries, and verify them, as cosign does.",
             "scan": "Scan packages for known vulnerabilities, and model files for what they would run.",
             "policy": "Judge a plan, a version, manifests or a bundle by the policies of the file.",
         },

@@ -149,6 +149,22 @@ class Repository:
         upload(self.connection, location, descriptor.digest, descriptor.size, file, self._push)
         return True
 
+    def push_bytes(self, content: bytes, media_type: str) -> Descriptor:
+        """Push a small blob unless the repository has it. Returns its descriptor."""
+        digest = "sha256:" + hashlib.sha256(content).hexdigest()
+        if not self.has_blob(digest):
+            answer = self.connection.request("POST", f"{self._path}/blobs/uploads/", scopes=self._push)
+            location = answer.headers.get("Location", "")
+            self.connection.request(
+                "PUT",
+                f"{location}{'&' if '?' in location else '?'}digest={digest}",
+                scopes=self._push,
+                headers={"Content-Type": "application/octet-stream", "Content-Length": str(len(content))},
+                content=lambda: content,
+            )
+            self.connection.count(sent=len(content))
+        return Descriptor(media_type=media_type, digest=digest, size=len(content))
+
     def mount_blob(self, digest: str, source: str) -> bool:
         """Mount a blob of another repository of the same registry. Returns whether the registry mounted it."""
         query = f"?mount={quote(digest, safe='')}&from={quote(source, safe='')}"

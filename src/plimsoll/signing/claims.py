@@ -12,6 +12,8 @@ from msgspec import Struct
 from plimsoll.decoding import UNREADABLE, decodable
 
 IN_TOTO = "application/vnd.in-toto+json"
+SIMPLE = "application/vnd.dev.cosign.simplesigning.v1+json"
+"""The type of what `cosign` signed before its version 3, see `signing.simple`."""
 KINDS = MappingProxyType(
     {
         "models": "models and indexes: their signatures, bills of materials, provenance and quarantines",
@@ -19,6 +21,7 @@ KINDS = MappingProxyType(
         "bundles": "evidence of checks, evaluations and quarantines",
         "states": "what groups of devices run",
         "audit": "the keys of audit logs",
+        "images": "images and artifacts of registries, in cosign's formats, by their repositories",
     }
 )
 """What a key may be limited to, and what each means."""
@@ -33,6 +36,7 @@ _KIND_OF = MappingProxyType(
         "https://cyclonedx.org/bom": "models",
         "https://spdx.dev/Document/v3.0.1": "models",
         "https://model_signing/signature/v1.0": "models",
+        "https://sigstore.dev/cosign/sign/v1": "images",
         "https://plimsoll.dev/index/v1": "registry",
         "https://plimsoll.dev/evidence/v1": "bundles",
         "https://plimsoll.dev/quarantine-evidence/v1": "bundles",
@@ -83,11 +87,17 @@ class _Statement(Struct, frozen=True):
     predicate_type: str = msgspec.field(name="predicateType", default="")
 
 
+def encoded_payload(payload_type: str, payload: bytes) -> bytes:
+    """What is signed of an envelope (DSSE's pre-authentication encoding)."""
+    kind = payload_type.encode()
+    return b"DSSEv1 %d %b %d %b" % (len(kind), kind, len(payload), payload)
+
+
 def claim_of(payload_type: str, payload: bytes) -> Claim:
     """What a payload states. One that is no statement is of the kind `other`."""
-    kind = payload_type.encode()
-    encoded = b"DSSEv1 %d %b %d %b" % (len(kind), kind, len(payload), payload)
-    digest = hashlib.sha256(encoded).hexdigest()
+    digest = hashlib.sha256(encoded_payload(payload_type, payload)).hexdigest()
+    if payload_type == SIMPLE:
+        return Claim(digest=digest, kind="images", predicate_type=SIMPLE, names=_named(payload), subjects=1)
     try:
         found = msgspec.json.decode(payload, type=_Statement)
     except UNREADABLE:
@@ -101,6 +111,15 @@ def claim_of(payload_type: str, payload: bytes) -> Claim:
         names=tuple(each.name for each in found.subject[:MOST_NAMES]),
         subjects=len(found.subject),
     )
+
+
+def _named(payload: bytes) -> tuple[str, ...]:
+    """The repository that a document of simple signing names, without its registry."""
+    try:
+        found = msgspec.json.decode(payload)["critical"]["identity"]["docker-reference"]
+    except (*UNREADABLE, KeyError, TypeError):
+        return ()
+    return (str(found).partition("/")[2],)
 
 
 def scope_problem(scope: str) -> str:

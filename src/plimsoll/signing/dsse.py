@@ -16,7 +16,7 @@ from msgspec import Struct
 
 from plimsoll.decoding import UNREADABLE
 from plimsoll.errors import ModelRefused, TargetError
-from plimsoll.signing.claims import IN_TOTO, claim_of
+from plimsoll.signing.claims import IN_TOTO, Claim, claim_of
 from plimsoll.signing.keys import KeyRing, TrustedKeys
 from plimsoll.signing.log_entries import HEAD_PREDICATE, Head
 
@@ -78,11 +78,18 @@ def sign_by(signer: Signer, payload: bytes, keys: KeyRing) -> Signed:
 
     claim, key_id = claim_of(PAYLOAD_TYPE, payload), str(signer.public_key.keyid)
     keys.require_may_sign(claim, key_id)
-    if keys.log is not None:
-        keys.log.add(claim, key_id, lambda head: _sign_head(head, signer), lambda envelope: open_head(envelope, keys))
+    log_claim(claim, signer, keys)
     envelope = Envelope(payload, PAYLOAD_TYPE, {})
     envelope.sign(signer)
     return Signed(envelope=msgspec.json.encode(envelope.to_dict()), key_id=key_id)
+
+
+def log_claim(claim: Claim, signer: Signer, keys: KeyRing) -> None:
+    """Add what is going to be signed to the log of the ring, which a device has none of. Raises TargetError."""
+    if keys.log is None:
+        return
+    key_id = str(signer.public_key.keyid)
+    keys.log.add(claim, key_id, lambda head: _sign_head(head, signer), lambda envelope: open_head(envelope, keys))
 
 
 def _sign_head(head: Head, signer: Signer) -> bytes:

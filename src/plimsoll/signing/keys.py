@@ -30,7 +30,11 @@ from plimsoll.signing.key_files import (
 from plimsoll.signing.log import SigningLog
 
 if TYPE_CHECKING:
-    from securesystemslib.signer import CryptoSigner, Key
+    from securesystemslib.signer import Key, Signer
+
+
+MOST_TRIED = 256
+"""Keys that are tried on one signature: somebody else's formats need not say which key it is by."""
 
 
 class TrustedKeys(Protocol):
@@ -41,6 +45,9 @@ class TrustedKeys(Protocol):
 
     def conditions(self, key_id: str) -> Conditions:
         """What the key is trusted for. Raises ModelRefused when that cannot be read."""
+
+    def key_ids(self) -> list[str]:
+        """The ids of all, of which MOST_TRIED are tried on a signature that does not name its key."""
 
 
 class KeyFiles:
@@ -57,7 +64,15 @@ class KeyFiles:
         """What the key is trusted for, by all of its files."""
         return strictest(each.conditions for each in self._all(key_id))
 
-    def _all(self, key_id: str) -> list[TrustedFile]:
+    def key_ids(self) -> list[str]:
+        """The ids of all that can be read. Raises TargetError without any keys."""
+        found: dict[str, None] = {}
+        for file in self._files():
+            with contextlib.suppress(ModelRefused):
+                found[str(read_key_file(file).key.keyid)] = None
+        return list(found)[:MOST_TRIED]
+
+    def _files(self) -> list[Path]:
         try:
             paths = sorted(self.path.iterdir()) if self.path.is_dir() else [self.path]
             # A mounted ConfigMap has additional directories and links, whose names begin with a dot.
@@ -67,9 +82,12 @@ class KeyFiles:
         if not files:
             hint = "mount a file of the signer's directory keys/trusted, or the signer's public key in PEM"
             raise TargetError("there are no trusted keys", where=str(self.path), hint=hint)
+        return files
+
+    def _all(self, key_id: str) -> list[TrustedFile]:
         unreadable: ModelRefused | None = None
         found: list[TrustedFile] = []
-        for file in files:
+        for file in self._files():
             try:
                 trusted = read_key_file(file)
             except ModelRefused as error:
@@ -96,6 +114,10 @@ class OneKey:
         """None: it is trusted for what it is asked about."""
         return Conditions()
 
+    def key_ids(self) -> list[str]:
+        """Its id."""
+        return [str(self._key.get("keyid", ""))]
+
     def public(self, key_id: str) -> Key:
         """The key. Raises ModelRefused for any other id, and for what is no key."""
         from securesystemslib.signer import Key
@@ -115,6 +137,13 @@ class HolderPlace(Struct, frozen=True, kw_only=True):
     socket: str
 
 
+@decodable
+class TokenPlace(Struct, frozen=True, kw_only=True):
+    """The address of a key in a token, as RFC 7512 has it."""
+
+    uri: str
+
+
 class KeyRing:
     """A directory with `signing.pem` (created on first use, readable by its owner only) and `trusted/<id>.json`.
 
@@ -122,7 +151,8 @@ class KeyRing:
 
     To trust the models of another ring, copy its file of `trusted/` into this one. `log/` has all that was signed
     (see `signing.log`); `revoked/` names keys that are trusted no more, whatever lies in `trusted/`. `holder.json`
-    names the process that holds the signing key, where it is not read here.
+    names the process that holds the signing key, where it is not read here. `token.json` has the address of a key in a
+    token, which then signs in place of `signing.pem`.
 
     `logged` is False for a device, whose reports without end are of no interest to a log.
     """
@@ -132,6 +162,7 @@ class KeyRing:
         self.log = SigningLog(directory / "log") if logged else None
         self.revoked = directory / "revoked"
         self.holder_file = directory / "holder.json"
+        self.token_file = directory / "token.json"
         self.private = directory / "signing.pem"
         self.trusted = directory / "trusted"
         self.named = directory / "signing.id"
@@ -141,8 +172,10 @@ class KeyRing:
         """The key ring of the caller, below XDG_CONFIG_HOME. Raises TargetError for a caller without a home."""
         return cls(config_home() / "plimsoll" / "keys")
 
-    def signer(self) -> CryptoSigner:
+    def signer(self) -> Signer:
         """The signing key. Raises TargetError when it can neither be read nor created."""
+        if uri := self.token():
+            return self._token_signer(uri)
         self._require_not_lost()
         try:
             if not self.private.exists():
@@ -156,6 +189,28 @@ class KeyRing:
             ) from error
         self.adopt(signer.public_key)
         return signer
+
+    def _token_signer(self, uri: str) -> Signer:
+        from plimsoll.signing.token_signer import TokenSigner
+
+        signer = TokenSigner(uri)
+        if str(signer.public_key.keyid) != self.own_id():
+            hint = "if it was replaced on purpose: plimsoll key use --token URI"
+            raise TargetError("the token has another key than the one of this ring", where=uri[:200], hint=hint)
+        self.adopt(signer.public_key)
+        return signer
+
+    def token(self) -> str:
+        """The address of the key in a token; empty where the key is none. Raises TargetError."""
+        try:
+            return msgspec.json.decode(self.token_file.read_bytes(), type=TokenPlace).uri
+        except (FileNotFoundError, NotADirectoryError):
+            return ""
+        except (*UNREADABLE, OSError) as error:
+            hint = "write it anew: plimsoll key use --token URI, or --file to sign with the key of this directory"
+            raise TargetError(
+                f"the token of the key cannot be found: {error}", where=str(self.token_file), hint=hint
+            ) from error
 
     def adopt(self, key: Key) -> None:
         """Trust the own key, and note its id. Raises TargetError when it cannot be trusted."""
@@ -173,7 +228,7 @@ class KeyRing:
     def own_key(self) -> Key:
         """The public half of the signing key, without reading the private one where its id is noted."""
         key_id = self.own_id()
-        if key_id and (self.holder() is not None or self.private.exists()):
+        if key_id and (self.holder() is not None or self.token() or self.private.exists()):
             with contextlib.suppress(ModelRefused):
                 return self._read(key_id).key
         return self.signer().public_key
@@ -251,6 +306,8 @@ class KeyRing:
             from plimsoll.signing.holder.client import require_held
 
             require_held(socket, self.own_id())
+        elif self.token():
+            self.signer()
         else:
             self._require_readable()
         if own := self.own_id():
@@ -287,6 +344,10 @@ class KeyRing:
             # Its file of `trusted/` was copied here again, from before it was revoked.
             return msgspec.structs.replace(found, revoked=_listed(listed))
         return found
+
+    def key_ids(self) -> list[str]:
+        """The ids of the keys that are trusted here, by their files."""
+        return [path.stem for path in sorted(self.trusted.glob("*.json"))][:MOST_TRIED]
 
     def set_conditions(self, key_id: str, conditions: Conditions) -> None:
         """Change what a trusted key is trusted for. Raises ModelRefused when it is not trusted, TargetError."""
@@ -330,6 +391,15 @@ class KeyRing:
         with contextlib.suppress(FileExistsError):
             os.link(temporary, self.private)
         temporary.unlink()
+
+
+def is_readable(keys: TrustedKeys, key_id: str) -> bool:
+    """Whether the file of a trusted key is one: what somebody has spoilt is no reason to try no other key."""
+    try:
+        keys.public(key_id)
+    except ModelRefused:
+        return False
+    return True
 
 
 def _line(path: Path) -> str:

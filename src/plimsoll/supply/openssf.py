@@ -23,19 +23,17 @@ from plimsoll.files import digest_of_file
 from plimsoll.signing.dsse import (
     PAYLOAD_TYPE,
     STATEMENT,
-    NotAnEnvelope,
     WrongSignature,
-    open_envelope,
     sign_payload,
     statement,
 )
 from plimsoll.signing.key_files import pem_of, read_key_file
+from plimsoll.signing.sigstore import decode_bundle, encode_bundle, hint_of
 
 if TYPE_CHECKING:
     from plimsoll.signing.keys import KeyRing
 
 PREDICATE = "https://model_signing/signature/v1.0"
-BUNDLE = "application/vnd.dev.sigstore.bundle.v0.3+json"
 MOST_BYTES = 256 << 20
 IGNORED = ".plimsoll"
 """The directory of our own signature beside the files of a pulled model, which others are told to pass over."""
@@ -60,42 +58,7 @@ def sign_files(name: str, files: Mapping[str, str], keys: KeyRing) -> bytes:
     serialization = {"method": "files", "hash_type": "sha256", "allow_symlinks": False, "ignore_paths": [IGNORED]}
     about = statement({name: _root(files)}, PREDICATE, {"serialization": serialization, "resources": resources})
     signed = sign_payload(msgspec.json.encode(about), keys)
-    hint = _hint(pem_of(keys.public(signed.key_id)))
-    bundle = {
-        "mediaType": BUNDLE,
-        "verificationMaterial": {"publicKey": {"hint": hint}, "tlogEntries": []},
-        "dsseEnvelope": msgspec.Raw(signed.envelope),
-    }
-    return msgspec.json.encode(bundle)
-
-
-class _PublicKey(Struct, frozen=True):
-    hint: str | None = None
-
-
-class _Material(Struct, frozen=True, rename="camel"):
-    public_key: _PublicKey | None = None
-    certificate: msgspec.Raw = msgspec.Raw()
-    x509_certificate_chain: msgspec.Raw = msgspec.field(default=msgspec.Raw(), name="x509CertificateChain")
-
-
-class _Signature(Struct, frozen=True):
-    sig: str
-    keyid: str = ""
-
-
-@decodable
-class _Envelope(Struct, frozen=True, rename="camel"):
-    payload: str
-    payload_type: str
-    signatures: tuple[_Signature, ...]
-
-
-@decodable
-class _Bundle(Struct, frozen=True, rename="camel"):
-    media_type: str
-    verification_material: _Material
-    dsse_envelope: _Envelope
+    return encode_bundle(signed, keys)
 
 
 class _Subject(Struct, frozen=True):
@@ -130,27 +93,11 @@ class _Statement(Struct, frozen=True):
 
 def open_bundle(content: bytes, keys: KeyRing) -> SignedModelFiles:
     """What a bundle states, when a trusted key has signed it. Raises ModelRefused with the reason otherwise."""
+    bundle = decode_bundle(content)
+    key_id = _key_of(bundle.hint, bundle.key_id, keys)
+    opened = bundle.open_as(key_id)
     try:
-        bundle = msgspec.json.decode(content, type=_Bundle)
-    except UNREADABLE as error:
-        raise ModelRefused(f"this is no signature in the format of the OpenSSF: {error}") from error
-    material = bundle.verification_material
-    if bundle.media_type != BUNDLE:
-        raise ModelRefused(f"the bundle is of the type {bundle.media_type[:80]}, and {BUNDLE} is verified here")
-    if material.public_key is None:
-        hint = "have it signed with a key, and trust that key: plimsoll key trust cosign.pub"
-        what = "a certificate" if material.certificate or material.x509_certificate_chain else "no key"
-        raise ModelRefused(f"the bundle was signed with {what}, and only keys are verified here", hint=hint)
-    envelope = bundle.dsse_envelope
-    if len(envelope.signatures) != 1:
-        raise ModelRefused(f"the bundle has {len(envelope.signatures)} signatures, and one is what the format has")
-    key_id = _key_of(material.public_key.hint or "", envelope.signatures[0].keyid, keys)
-    named = {**msgspec.to_builtins(envelope), "signatures": [{"sig": envelope.signatures[0].sig, "keyid": key_id}]}
-    try:
-        opened = open_envelope(msgspec.json.encode(named))
         opened.verify(keys)
-    except NotAnEnvelope as error:
-        raise ModelRefused("the envelope in the bundle cannot be read") from error
     except WrongSignature as error:
         raise ModelRefused("the signature is not by the key that it names: the bundle was altered") from error
     return _stated(opened.payload, opened.payload_type, key_id)
@@ -163,7 +110,7 @@ def _key_of(hint: str, key_id: str, keys: KeyRing) -> str:
     for path in sorted(keys.trusted.glob("*.json")):
         try:
             key = read_key_file(path).key
-            if _hint(pem_of(key)) == hint:
+            if hint_of(pem_of(key)) == hint:
                 return str(key.keyid)
         except ModelRefused:
             # Of a kind that has no PEM, or spoilt: the bundle is by another one.
@@ -265,7 +212,3 @@ def _is_name(name: str) -> bool:
 def _root(files: Mapping[str, str]) -> str:
     """The digest of a model: that of the digests of its files, in the order of the list."""
     return hashlib.sha256(b"".join(bytes.fromhex(each) for each in files.values())).hexdigest()
-
-
-def _hint(pem: str) -> str:
-    return hashlib.sha256(pem.encode()).hexdigest()

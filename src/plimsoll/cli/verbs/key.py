@@ -223,7 +223,7 @@ def limit(
     never: bool,
     as_json: bool,
 ) -> None:
-    """Change what KEY counts for here, and until when. Kinds are models, registry, bundles, states and audit."""
+    """Change what KEY counts for here, and until when: models, registry, bundles, states, audit and images."""
     from msgspec.structs import replace
 
     from plimsoll.cli.key_rows import row_of
@@ -289,11 +289,18 @@ def hold(socket: Path | None, users: tuple[str, ...], password_file: Path | None
 @click.option(
     "--holder", type=click.Path(path_type=Path), default=None, metavar="SOCKET", help="Have this holder sign."
 )
+@click.option("--token", default=None, metavar="URI", help="Sign with a key in a token: pkcs11:token=…;object=…")
 @click.option("--file", "file", is_flag=True, help="Sign with the key of your key ring again.")
-def use(holder: Path | None, file: bool) -> None:
-    """Choose who signs: a holder, which may be another user's, or the key of your own key ring."""
-    from plimsoll.cli.key_holding import use_file, use_holder
+def use(holder: Path | None, token: str | None, file: bool) -> None:
+    """Choose who signs: a holder, which may be another user's, a token, or the key of your own key ring.
 
-    if (holder is None) == (not file):
-        raise click.UsageError("give either --holder SOCKET or --file")
+    The PIN of a token is read from the file that the URI names (pin-source=), or from PLIMSOLL_TOKEN_PIN.
+    """
+    from plimsoll.cli.key_holding import use_file, use_holder, use_token
+
+    if sum((holder is not None, token is not None, file)) != 1:
+        raise click.UsageError("give one of --holder SOCKET, --token URI and --file")
+    if token is not None:
+        click.echo(use_token(token))
+        return
     click.echo(use_file() if holder is None else use_holder(holder.absolute()))

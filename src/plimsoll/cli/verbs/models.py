@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 @click.option(
     "--push", default=None, metavar="REPOSITORY", help="Push the shown version with its signature to a registry."
 )
+@click.option("--cosign", is_flag=True, help="With --push: sign it there as cosign does, too.")
 @click.option("--pull", default=None, metavar="REFERENCE", help="Pull a model from a registry, by its digest.")
 @click.option(
     "--new-key",
@@ -75,6 +76,7 @@ def command(
     tag: str | None,
     verify: bool,
     push: str | None,
+    cosign: bool,
     pull: str | None,
     new_key: bool,
     code: Path | None,
@@ -92,6 +94,7 @@ def command(
     """List models and indexes, show one (triage, triage@2, triage:TAG, indexes.manuals), or compare two."""
     from plimsoll.targets.models import model_registry
 
+    _require_push(cosign, push)
     state = application_state(file, make=pull is not None)
     registry = model_registry(state)
     if new_key:
@@ -120,7 +123,7 @@ def command(
     if pull is not None:
         references = [*references, _pull(registry, pull).reference]
     if push is not None:
-        _push(registry, references, push, as_json=as_json)
+        _push(registry, references, push, cosign=cosign, as_json=as_json)
         return
     require_two_at_most(references)
     versions = [registry.find(reference) for reference in references] or list(registry.versions())
@@ -188,7 +191,14 @@ def _pull(registry: ModelRegistry, text: str) -> ModelVersion:
         return pull_model(repository, reference.digest, registry)
 
 
-def _push(registry: ModelRegistry, references: Sequence[str], text: str, *, as_json: bool) -> None:
+def _require_push(cosign: bool, push: str | None) -> None:
+    if cosign and push is None:
+        hint = "add --push REPOSITORY; what lies in a registry already: plimsoll image sign REFERENCE"
+        raise FileError("signatures as cosign has them lie in a registry", where="--cosign", hint=hint)
+
+
+def _push(registry: ModelRegistry, references: Sequence[str], text: str, *, cosign: bool, as_json: bool) -> None:
+    from plimsoll.registry.cosign import sign_artifact
     from plimsoll.registry.references import parse_reference
     from plimsoll.registry.repository import Repository
     from plimsoll.registry.transfer import push_model
@@ -198,6 +208,8 @@ def _push(registry: ModelRegistry, references: Sequence[str], text: str, *, as_j
     registry.blocked.require_free(version)
     with Repository(parse_reference(text)) as repository:
         pushed = push_model(registry, version, repository)
+        if cosign:
+            sign_artifact(repository, version.digest, registry.keys)
     print_json({"reference": str(pushed)}) if as_json else click.echo(str(pushed))
 
 

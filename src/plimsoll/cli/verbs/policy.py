@@ -107,6 +107,66 @@ def render(file: Path, namespaces: tuple[str, ...], form: str, as_json: bool) ->
     click.echo(yaml.safe_dump_all(objects, sort_keys=False, width=120), nl=False)
 
 
+@command.command("webhook")
+@click.option(
+    "--namespace", default="plimsoll-admission", show_default=True, help="Namespace that the webhook runs in."
+)
+@click.option("--guard", "guarded", multiple=True, required=True, help="Namespace that it holds in; repeatable.")
+@click.option("--image", required=True, metavar="REFERENCE", help="Image with Plimsoll's runtime, by digest.")
+@click.option("--registry", "registries", multiple=True, required=True, help="Where images may come from; repeatable.")
+@click.option("--reached", multiple=True, metavar="NODES=HERE", help="What pods call a registry that nodes name so.")
+@click.option("--since", default="", metavar="DATE", help="Signatures from before do not count: no rolling back.")
+@click.option("--registry-secret", "secret", default="", help="Secret there with the registry's credentials.")
+@click.option(
+    "--registry-ca",
+    type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    default=None,
+    help="Authorities of the registry, in PEM.",
+)
+@click.option("--plain-http", multiple=True, metavar="HOST", help="Registry without TLS; repeatable.")
+@click.option(
+    "--days", type=click.IntRange(1, 825), default=90, show_default=True, help="For which its certificate is valid."
+)
+@json_option
+def webhook(
+    namespace: str,
+    guarded: tuple[str, ...],
+    image: str,
+    registries: tuple[str, ...],
+    reached: tuple[str, ...],
+    since: str,
+    secret: str,
+    registry_ca: Path | None,
+    plain_http: tuple[str, ...],
+    days: int,
+    as_json: bool,
+) -> None:
+    """Print a webhook by which a cluster refuses images and models that no key of yours, or that you trust, has signed.
+
+    Rendered and applied again, it has a new certificate and the keys that you trust by then.
+    """
+    import yaml
+
+    from plimsoll.cli.policy_webhook import rendered_webhook
+
+    objects = rendered_webhook(
+        namespace,
+        guarded,
+        image,
+        registries,
+        reached=reached,
+        since=since,
+        secret=secret,
+        registry_ca=registry_ca,
+        plain_http=plain_http,
+        days=days,
+    )
+    if as_json:
+        print_json({"objects": objects})
+        return
+    click.echo(yaml.safe_dump_all(objects, sort_keys=False, width=120), nl=False)
+
+
 @command.command("map")
 @click.argument("framework", required=False, metavar="[FRAMEWORK]")
 @json_option

@@ -27,10 +27,7 @@ def rendered(file: ApplicationFile, form: str, namespaces: Sequence[str]) -> lis
     Raises FileError for what is no namespace, and for policies that ask for nothing of pods.
     """
     policies = file.application.policies
-    for namespace in namespaces:
-        if not _NAMESPACE.fullmatch(namespace):
-            hint = "name a namespace in lower case, digits and '-'"
-            raise FileError(f"'{namespace}' is not the name of a namespace", where="--namespace", hint=hint)
+    require_namespaces(namespaces)
     if not asked(policies):
         hint = "add `images` to supply-chain, or `pods: restricted`"
         raise file.error("the policies ask for nothing of pods and their images", hint, *AT, at_key=True)
@@ -38,3 +35,11 @@ def rendered(file: ApplicationFile, form: str, namespaces: Sequence[str]) -> lis
     # Objects of a cluster as a whole: the same application in other namespaces has its own.
     mark = hashlib.sha256("\0".join(places).encode()).hexdigest()[:8]
     return FORMS[form](f"plimsoll-{file.application.name[:40].strip('-')}-{mark}", policies, places)
+
+
+def require_namespaces(namespaces: Sequence[str]) -> None:
+    """Raise FileError for what is no name of a namespace."""
+    for namespace in namespaces:
+        if not _NAMESPACE.fullmatch(namespace):
+            hint = "name a namespace in lower case, digits and '-'"
+            raise FileError(f"'{namespace}' is not the name of a namespace", where="--namespace", hint=hint)

@@ -16,6 +16,7 @@ from plimsoll.signing.holder.messages import Answered, Asked, receive, send
 if TYPE_CHECKING:
     from plimsoll.signing.dsse import Signed
     from plimsoll.signing.keys import KeyRing
+    from plimsoll.signing.simple import Bare
 
 ANSWER_LIMIT = 90.0
 """Seconds for one answer: the holder may wait for the lock of its log."""
@@ -34,6 +35,15 @@ def have_signed(place: Path, payload: bytes, keys: KeyRing) -> Signed:
     if opened.payload != payload:
         raise TargetError("the holder of the signing key signed something else", where=str(place))
     return Signed(envelope=answer.envelope, key_id=answer.key_id)
+
+
+def have_signed_document(place: Path, payload: bytes, keys: KeyRing) -> Bare:
+    """A bare signature of a document about an image, by the ring's own key. Raises TargetError."""
+    from plimsoll.signing.simple import Bare
+
+    answer = _ask(place, Asked(do="sign-document", payload=payload))
+    _require_key(answer.key_id, keys.own_id(), place)
+    return Bare(signature=answer.signature, key_id=answer.key_id)
 
 
 def require_held(place: Path, key_id: str) -> None:

@@ -1,7 +1,7 @@
 """Messages between the holder of a key and those who have something signed: a length, and JSON.
 
-asked:    {"do": "sign", "payload": "<base64>"} or {"do": "hello"}
-answered: {"key_id", "envelope"} or {"key_id", "key"} or {"refused", "hint"}
+asked:    {"do": "sign" or "sign-document", "payload": "<base64>"} or {"do": "hello"}
+answered: {"key_id", "envelope" or "signature"} or {"key_id", "key"} or {"refused", "hint"}
 """
 
 from __future__ import annotations
@@ -29,11 +29,12 @@ class Asked(Struct, frozen=True, kw_only=True):
 
 @decodable
 class Answered(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """What a holder answers: the id of its key, and an envelope, or why not."""
+    """What a holder answers: the id of its key, and an envelope or a signature in base64, or why not."""
 
     key_id: str = ""
     key: dict[str, object] = {}
     envelope: bytes = b""
+    signature: str = ""
     refused: str = ""
     hint: str = ""
 

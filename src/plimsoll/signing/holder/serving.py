@@ -22,9 +22,10 @@ from plimsoll.signing.dsse import sign_by
 from plimsoll.signing.holder.messages import Answered, Asked, discard, receive, send
 from plimsoll.signing.holder.peers import Peer, peer_of, refusal
 from plimsoll.signing.key_files import described_key
+from plimsoll.signing.simple import sign_document_by
 
 if TYPE_CHECKING:
-    from securesystemslib.signer import CryptoSigner
+    from securesystemslib.signer import Signer
 
     from plimsoll.signing.keys import KeyRing
 
@@ -48,7 +49,7 @@ class Holder:
     def __init__(
         self,
         keys: KeyRing,
-        signer: CryptoSigner,
+        signer: Signer,
         place: Path,
         allowed: Collection[int],
         say: Callable[[str], None],
@@ -97,10 +98,13 @@ class Holder:
             return Answered(refused="the holder of the signing key cannot read the request")
         if asked.do == "hello":
             return Answered(key_id=self.key_id, key=described_key(self._signer.public_key))
-        if asked.do != "sign":
+        if asked.do not in {"sign", "sign-document"}:
             return Answered(refused=f"the holder of the signing key knows no request '{asked.do[:40]}'")
         try:
             with self._one:
+                if asked.do == "sign-document":
+                    bare = sign_document_by(self._signer, asked.payload, self._keys)
+                    return Answered(key_id=self.key_id, signature=bare.signature)
                 signed = sign_by(self._signer, asked.payload, self._keys)
         except PlimsollError as error:
             self._say(f"refused process {peer.pid} of user {peer.uid}: {error.on_one_line()}")

@@ -16,19 +16,31 @@ from plimsoll.images.runtime import RUNTIME_DIRECTORY as RUNTIME
 from plimsoll.images.runtime import runner_layers, runtime_layers
 from plimsoll.kubernetes.cluster import Cluster, RegistryPlace
 from plimsoll.registry.connection import RegistryAccess
+from plimsoll.registry.cosign import may_sign_artifact, sign_artifact
 from plimsoll.registry.references import parse_reference
 from plimsoll.registry.repository import Repository
 from plimsoll.runtime.pod_task import DEPENDENCIES
+from plimsoll.signing.keys import KeyRing
 
 COMMON = "plimsoll/runtime"
 """The repository of our own images, the same for all applications."""
 
 
 class Images:
-    """One application's images. `us` is the registry as it is reached from here, `path` where all of it lies."""
+    """One application's images. `us` is the registry as it is reached from here, `path` where all of it lies.
+
+    What is pushed is signed with `keys`, for admission on the cluster and for `cosign verify`.
+    """
 
     def __init__(
-        self, cluster: Cluster, place: RegistryPlace, us: str, access: RegistryAccess, path: str, directory: Path
+        self,
+        cluster: Cluster,
+        place: RegistryPlace,
+        us: str,
+        access: RegistryAccess,
+        path: str,
+        directory: Path,
+        keys: KeyRing | None = None,
     ) -> None:
         self._cluster = cluster
         self._place = place
@@ -36,6 +48,7 @@ class Images:
         self._access = access
         self._path = path
         self._directory = directory
+        self._keys = keys
         self._store = LayerStore.default()
         self._lock = threading.Lock()
         self._bases: dict[str, BaseImage] = {}
@@ -49,6 +62,14 @@ class Images:
     def for_pods(self, name: str, digest: str) -> str:
         """A reference by digest, as pods reach it."""
         return f"{self._place.pods}/{self._path}/{name}@{digest}"
+
+    def sign(self, repository: Repository, digest: str) -> None:
+        """Sign what was pushed, where the key may sign images: one that is limited to other things leaves it unsigned.
+
+        Raises TargetError for a key that cannot be used, RegistryError for the registry.
+        """
+        if self._keys is not None and may_sign_artifact(self._keys, repository):
+            sign_artifact(repository, digest, self._keys, ("bundle",))
 
     def of_environment(self, requirements: str, digest: str) -> str:
         """Have the layer of a requirements file made; gives its digest. It travels with the first step that uses it."""
@@ -163,6 +184,7 @@ class Images:
                 made[architecture] = make(self._base_of(architecture))
                 push_image(made[architecture], repository, self._store, mount_from=sources)
             digest = push_index(made, repository) if len(made) > 1 else next(iter(made.values())).digest
+            self.sign(repository, digest)
         return f"{self._place.nodes}/{path}@{digest}"
 
     def _dependencies(self, requirements: str, digest: str, base: BaseImage) -> Layer:

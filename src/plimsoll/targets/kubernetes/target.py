@@ -22,6 +22,7 @@ from plimsoll.planning.facts import Machine, TargetFacts
 from plimsoll.planning.steps import AnyStep, Plan
 from plimsoll.registry.references import parse_reference
 from plimsoll.registry.repository import Repository
+from plimsoll.signing.keys import KeyRing
 from plimsoll.state.directory import StateDirectory
 from plimsoll.targets.extras import missing_extras
 from plimsoll.targets.features import (
@@ -384,7 +385,8 @@ class KubernetesTarget:
     @cached_property
     def _images(self) -> Images:
         place, tunnel = self._registry(), self._tunnel
-        return Images(self.cluster, place, tunnel.host, tunnel.access, self._path, self._directory)
+        keys = KeyRing.default()
+        return Images(self.cluster, place, tunnel.host, tunnel.access, self._path, self._directory, keys)
 
     @cached_property
     def _results(self) -> RegistryResults:

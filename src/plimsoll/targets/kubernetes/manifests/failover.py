@@ -18,7 +18,7 @@ from plimsoll.runtime.server.identities.cluster_settings import PLACE
 from plimsoll.targets.kubernetes import names
 from plimsoll.targets.kubernetes.manifests.callers import cluster_volume
 from plimsoll.targets.kubernetes.manifests.groups import PORT, ServedVersions, Standby
-from plimsoll.targets.kubernetes.manifests.inference_pool import RBAC
+XX
 from plimsoll.targets.kubernetes.manifests.pod import RESTRICTED, RESTRICTED_POD, on_architectures
 from plimsoll.targets.kubernetes.manifests.policies import policy
 

@@ -64,4 +64,5 @@ def push_version(version: ModelVersion, state: StateDirectory, images: Images) -
     """Have a version of this machine in the registry of images; gives its reference by digest, as pods reach it."""
     with images.repository(f"models/{version.name}") as repository:
         push_model(model_registry(state), version, repository)
+        images.sign(repository, version.digest)
     return images.for_pods(f"models/{version.name}", version.digest)
