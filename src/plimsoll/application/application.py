@@ -9,6 +9,7 @@ from typing import Any, Literal
 import msgspec
 from msgspec import Struct
 
+from plimsoll.application.encryption import Encryption
 from plimsoll.application.parameters import Parameter, ParameterName
 from plimsoll.application.parts import Environment, Metadata, Part
 from plimsoll.application.policies import Policies
@@ -33,6 +34,7 @@ class ApplicationSpec(Struct, frozen=True, kw_only=True):
     parameters: Mapping[str, Parameter] = {}
     targets: Mapping[str, TargetName] = {}
     policies: Policies = Policies()
+    encryption: Encryption | None = None
     parts: Mapping[str, Mapping[str, Part]] = {}
 
 
@@ -55,6 +57,7 @@ class PartTypes(Struct, frozen=True):
             parameters=spec.parameters,
             targets=spec.targets,
             policies=spec.policies,
+            encryption=spec.encryption,
             parts={key: getattr(spec, key) for key, _ in self.pairs},
         )
 
@@ -66,6 +69,7 @@ def _document(pairs: tuple[tuple[str, type[Part]], ...]) -> type[Part]:
         ("parameters", dict[ParameterName, Parameter], msgspec.field(default_factory=dict)),
         ("targets", dict[Name, TargetName], msgspec.field(default_factory=dict)),
         ("policies", Policies, Policies()),
+        ("encryption", Encryption | None, None),
     ]
     by_kind: list[_Field] = [
         (key, dict[Name, part], msgspec.field(default_factory=dict))  # type: ignore[valid-type]  # made at run time

@@ -20,6 +20,7 @@ EXAMPLES: Mapping[str, str] = MappingProxyType(
         "ui": "plimsoll ui",
         "clean": "plimsoll clean --keep 20",
         "export": "plimsoll export --subject card-4711 --output card-4711",
+        "encryption": "plimsoll encryption key ~/.config/plimsoll/encryption/shop.key",
         "erase": "plimsoll erase --subject card-4711 --dry-run",
         "up": "plimsoll up",
         "models": "plimsoll models triage@1 triage@2",

@@ -36,6 +36,7 @@ SECTIONS: Mapping[str, Mapping[str, str]] = MappingProxyType(
             "ui": "Serve a live page of runs, models, services and checks.",
             "clean": "Remove what no run, service or version needs any more.",
             "export": "Write all that is kept of a person, for the person who asks.",
+            "encryption": "Encrypt what is kept: show, rotate and remove the key.",
             "erase": "Find a person in all that is kept, remove them, and sign what was done.",
         },
         "Models, services and indexes": {
@@ -131,6 +132,12 @@ def plimsoll(context: click.Context) -> None:
         click.echo(context.get_help())
 
 
+def _seal() -> None:
+    """Have what was written sealed, where what is kept is encrypted. Raises TargetError when it cannot be."""
+    if (use := sys.modules.get("plimsoll.vault.use")) is not None:
+        use.release()
+
+
 def _tell_wait(text: str) -> None:
     """Say what is waited for, where nothing has been said for seconds; on the stream that no program reads."""
     from plimsoll.cli.terminal import one_line
@@ -150,6 +157,7 @@ def main() -> NoReturn:
     try:
         with tell_waits(_tell_wait):
             status = plimsoll.main(prog_name="plimsoll", standalone_mode=False)
+            _seal()
         sys.stdout.flush()
         sys.exit(status if isinstance(status, int) else 0)
     except PlimsollError as error:

@@ -15,6 +15,7 @@ from plimsoll.application.loading import ApplicationFile
 from plimsoll.application.parameters import with_settings
 from plimsoll.application.targets import names_of_targets, target_named
 from plimsoll.application.workspace import Workspace
+from plimsoll.engine.encrypting import ensure_encryption
 from plimsoll.engine.erasing.marks import read_marks
 from plimsoll.engine.policies.rules_engine import missing_engine
 from plimsoll.engine.run_comparison import ingredients_by_step, planned_run
@@ -138,8 +139,9 @@ def target_for(
 ) -> Target:
     """The target that a name of the file stands for; without one, all targets on which the file has parts.
 
-    Raises the errors of `targets.table.target_of`.
+    Raises the errors of `targets.table.target_of`, and those of `ensure_encryption`.
     """
+    ensure_encryption(file)
     application = file.application
     asked = replace(options or TargetOptions(), image=application.environment.image)
     if name is not None:

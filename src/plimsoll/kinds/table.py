@@ -7,6 +7,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from plimsoll.application.application import PartTypes
+from plimsoll.application.encryption_checks import check_encryption
 from plimsoll.application.loading import ApplicationFile, load_file
 from plimsoll.application.policy_checks import check_policies
 from plimsoll.application.targets import (
@@ -81,6 +82,7 @@ class Kinds:
         check_environment(file)
         check_parameters(file)
         check_policies(file)
+        check_encryption(file)
 
     def check_names(self, file: ApplicationFile) -> None:
         """Raise FileError for a part on a target that the file does not name: nothing else says what it stands for."""

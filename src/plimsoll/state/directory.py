@@ -53,6 +53,7 @@ from plimsoll.state.integrity import OUTPUT, StoredResult, read_stored, seal
 from plimsoll.state.results import AnyResult, OutputFile, Result
 from plimsoll.state.run_order import FILE as RUN_ORDER
 from plimsoll.state.run_order import JOURNAL, number_of, runs_in_order
+from plimsoll.vault.use import SEALED, is_vault, plain_state
 
 NAME = ".plimsoll"
 LOCAL = "local"
@@ -62,8 +63,9 @@ class StateDirectory:
     """Paths of the state directory, and the operations that must survive a kill at any moment."""
 
     def __init__(self, beside: Path, target: str = LOCAL) -> None:
-        common = beside / NAME
+        common = plain_state(beside / NAME)
         self.application = beside
+        self.common = common
         self.root = common if target == LOCAL else common / "targets" / _file_name(target)
         self.lock = self.root / "lock"
         self.digests = common / "digests.json"
@@ -86,6 +88,12 @@ class StateDirectory:
         self.stores = self.root / "stores"
         self.moves = self.root / "moves.jsonl"
         self._stored: dict[str, StoredResult] = {}
+
+    @property
+    def identity(self) -> Path:
+        """A file that this directory has on the disk as long as there is one, and that no other directory has."""
+        kept = self.application / NAME
+        return kept / SEALED if is_vault(kept) else self.lock
 
     def keep_runs_in(self, other: StateDirectory) -> None:
         """Have the runs of this target in the state directory of another: of one run over both there is one journal."""

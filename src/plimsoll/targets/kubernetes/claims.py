@@ -54,7 +54,7 @@ def claim_here(target: str, state: StateDirectory, run: str, request: RunRequest
         who=user_at_host(target),
         process=os.getpid(),
         run=run,
-        directory=_directory_of(state.lock),
+        directory=_directory_of(state.identity),
         number=request.number,
         content=request.content,
     )
@@ -86,10 +86,10 @@ def since(lease: Manifest | None) -> str:
     return f" since {began:{'%H:%M:%S' if same_day else '%Y-%m-%d %H:%M:%S'}} UTC"
 
 
-def _directory_of(lock: Path) -> str:
-    """A directory's lock as one place of all machines. A copy of the directory has another one."""
+def _directory_of(kept: Path) -> str:
+    """What a directory keeps as one place of all machines. A copy of the directory has another one."""
     try:
-        found = lock.stat()
+        found = kept.stat()
     except OSError:
         return ""
     return f"{socket.gethostname()}:{found.st_dev}:{found.st_ino}"

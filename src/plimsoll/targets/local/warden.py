@@ -18,6 +18,7 @@ from msgspec import Struct
 from plimsoll.errors import TargetError
 from plimsoll.runtime.start_problem import start_problem
 from plimsoll.signing.private_keys import PASSWORD
+from plimsoll.vault.use import descriptors, key_variables
 
 if TYPE_CHECKING:
     import socket
@@ -181,10 +182,11 @@ class Warden:
         with theirs:
             self._process = subprocess.Popen(
                 [sys.executable, "-S", "-E", str(script), str(theirs.fileno())],
-                pass_fds=[theirs.fileno()],
+                # Where what is kept is encrypted, it stays open for as long as something is written there.
+                pass_fds=[theirs.fileno(), *descriptors()],
                 stdin=subprocess.DEVNULL,
                 # A step can read what its warden was given.
-                env={name: value for name, value in os.environ.items() if name != PASSWORD},
+                env={name: value for name, value in os.environ.items() if name not in {PASSWORD, *key_variables()}},
                 start_new_session=True,
             )
         self._follow(ours, self._process.wait)

@@ -1,0 +1,41 @@
+"""Checks of `spec.encryption` before anything is opened: a key in the wrong place protects nothing."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from plimsoll.application.encryption import AT
+from plimsoll.application.loading import ApplicationFile
+
+
+def check_encryption(file: ApplicationFile) -> None:
+    """Raise FileError for a key in more places than one or in none, and for one beside what it protects."""
+    encryption = file.application.encryption
+    if encryption is None:
+        return
+    key = encryption.key
+    given = [word for word in ("file", "env", "command") if getattr(key, word) is not None]
+    if len(given) != 1:
+        text = (
+            f"the key is in {' and in '.join(given)}: one place is enough"
+            if given
+            else "it is not said where the key is"
+        )
+        raise file.error(text, "write one of `file`, `env` and `command`", *AT, "key", at_key=True)
+    if key.file is not None and _is_beside(Path(key.file), file.directory):
+        raise file.error(
+            "the key lies in the application's directory, with what it protects: who copies the one has the other",
+            "keep it elsewhere, such as in ~/.config/plimsoll/encryption",
+            *AT,
+            "key",
+            "file",
+        )
+
+
+def _is_beside(path: Path, directory: Path) -> bool:
+    try:
+        place = directory / path.expanduser()
+    except RuntimeError:
+        # The home directory of a user who is not known.
+        return False
+    return place.resolve().is_relative_to(directory.resolve())
