@@ -302,9 +302,7 @@ class ServiceKind(Kind[Service]):
                 name, standby, made_of, needs=needs, resources=resources, isolation=part.isolation, retries=1
             )
             before.append(added.name)
-        step = planner.add(
-            name, work, made_of, needs=needs, resources=resources, isolation=part.isolation, retries=1
-        )
+        step = planner.add(name, work, made_of, needs=needs, resources=resources, isolation=part.isolation, retries=1)
         if leads is not None:
             planner.add(name, leads, [setting("failover", to_builtins(part.failover))], needs=[*before, step.name])
         return step

@@ -31,7 +31,7 @@ from plimsoll.targets.kubernetes.listing import listed
 from plimsoll.targets.kubernetes.made_deployments import deployments
 from plimsoll.targets.kubernetes.manifests.disaggregated import PREFILL
 from plimsoll.targets.kubernetes.manifests.failover import VERSION as FAILOVER
-from plimsoll.targets.kubernetes.manifests.inference_pool import PICKER, RBAC
+from plimsoll.targets.kubernetes.manifests.inference_pool import PICKER
 from plimsoll.targets.kubernetes.names import LEASES
 from plimsoll.targets.kubernetes.namespace import REMOVAL_LIMIT, await_end, is_made
 from plimsoll.targets.kubernetes.neighbours import neighbours, remnants, told

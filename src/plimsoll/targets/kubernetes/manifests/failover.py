@@ -13,12 +13,11 @@ import msgspec
 from msgspec.structs import replace
 
 from plimsoll.kubernetes.api import Manifest
-from plimsoll.kubernetes.cluster import GATEWAY, Cluster
+from plimsoll.kubernetes.cluster import GATEWAY, RBAC, Cluster
 from plimsoll.runtime.server.identities.cluster_settings import PLACE
 from plimsoll.targets.kubernetes import names
 from plimsoll.targets.kubernetes.manifests.callers import cluster_volume
 from plimsoll.targets.kubernetes.manifests.groups import PORT, ServedVersions, Standby
-XX
 from plimsoll.targets.kubernetes.manifests.pod import RESTRICTED, RESTRICTED_POD, on_architectures
 from plimsoll.targets.kubernetes.manifests.policies import policy
 

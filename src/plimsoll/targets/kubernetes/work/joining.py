@@ -24,8 +24,8 @@ from plimsoll.targets.kubernetes.keeping import keep_here
 from plimsoll.targets.kubernetes.manifests import gang
 from plimsoll.targets.kubernetes.manifests.sagemaker import runs_on_sagemaker
 from plimsoll.targets.kubernetes.watching import Deleted, Watch
-from plimsoll.targets.kubernetes.work.sagemaker import watched_training
 from plimsoll.targets.kubernetes.work.failover import fails_over
+from plimsoll.targets.kubernetes.work.sagemaker import watched_training
 from plimsoll.targets.kubernetes.work.serve import standing
 from plimsoll.targets.stopping import StoppedWhen
 
