@@ -23,11 +23,11 @@ from plimsoll.targets.kubernetes.manifests.callers import reached_ports
 from plimsoll.targets.kubernetes.manifests.engines import engine_container, engine_volumes
 from plimsoll.targets.kubernetes.manifests.groups import Group, ServedVersions
 from plimsoll.targets.kubernetes.manifests.models import with_models
+from plimsoll.targets.kubernetes.manifests.nodes import on_architectures
 from plimsoll.targets.kubernetes.manifests.pod import (
     RESTRICTED,
     RESTRICTED_POD,
     authorities_volume,
-    on_architectures,
     wanted,
 )
 from plimsoll.targets.kubernetes.manifests.policies import TRACES, common_egress, policy, tcp_ports

@@ -18,7 +18,8 @@ from plimsoll.runtime.server.identities.cluster_settings import PLACE
 from plimsoll.targets.kubernetes import names
 from plimsoll.targets.kubernetes.manifests.callers import cluster_volume
 from plimsoll.targets.kubernetes.manifests.groups import PORT, ServedVersions, Standby
-from plimsoll.targets.kubernetes.manifests.pod import RESTRICTED, RESTRICTED_POD, on_architectures
+from plimsoll.targets.kubernetes.manifests.nodes import on_architectures
+from plimsoll.targets.kubernetes.manifests.pod import RESTRICTED, RESTRICTED_POD
 from plimsoll.targets.kubernetes.manifests.policies import policy
 
 VERSION = "failover"
