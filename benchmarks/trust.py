@@ -13,7 +13,7 @@ from statistics import median
 import jwt
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from benchmarks import erasure, serving_models
+from benchmarks import encryption, erasure, serving_models
 from benchmarks.measuring import verdict
 from benchmarks.servers import json_request, ours
 from plimsoll.runtime.server.identities.token_file import create
@@ -32,9 +32,12 @@ def main(arguments: list[str]) -> bool:
     parser.add_argument("--rounds", type=int, default=ROUNDS, help="rounds of three seconds")
     parser.add_argument("--erase", action="store_true", help="in place of these: how long it takes to erase a person")
     parser.add_argument("--rows", type=int, default=1_000_000, help="with --erase: rows of the table")
+    parser.add_argument("--encrypt", action="store_true", help="in place of these: what encryption at rest costs")
     asked = parser.parse_args(arguments)
     if asked.erase:
         return erasure.measure(asked.rows, MODELS)
+    if asked.encrypt:
+        return encryption.measure(asked.rounds)
     rounds = asked.rounds
     print("trust: tabular 1×20, JSON, 32 connections, one worker, alternating rounds")
     with tempfile.TemporaryDirectory() as name:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from msgspec import Meta
 
@@ -56,13 +56,20 @@ class Encryption(Part, frozen=True, kw_only=True):
     """How what the application keeps is encrypted at rest."""
 
     key: Annotated[KeyPlace, Meta(description="where the key is: `file`, `env` or `command`")]
+    clusters: (
+        Annotated[
+            Literal["plain"],
+            Meta(description="plain: what the registry of a cluster holds is in clear here, or encrypted by itself"),
+        ]
+        | None
+    ) = None
     workspace: (
         Annotated[
             str,
             Meta(
                 min_length=1,
                 pattern=r"^(/|~)[^\x00]*$",
-                description="a directory for the plain files while they are used; left out, they are in memory",
+                description="an absolute path for plain files while they are used; left out, they are in memory",
             ),
         ]
         | None

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 
 from plimsoll.application.encryption import AT
 from plimsoll.application.loading import ApplicationFile
+from plimsoll.application.targets import LOCAL
 
 
 def check_encryption(file: ApplicationFile) -> None:
@@ -29,6 +31,23 @@ def check_encryption(file: ApplicationFile) -> None:
             *AT,
             "key",
             "file",
+        )
+
+
+def check_clusters(file: ApplicationFile, targets: Iterable[str]) -> None:
+    """Raise FileError for an encrypted application on a cluster, unless the file says that it knows what is in clear.
+
+    A run there keeps results, checkpoints and models in a registry, which has no key.
+    """
+    encryption = file.application.encryption
+    cluster = next((target for target in targets if target != LOCAL), None)
+    if encryption is not None and encryption.clusters is None and cluster is not None:
+        raise file.error(
+            f"results, checkpoints and models on {cluster} would lie in a registry in clear: "
+            "Plimsoll encrypts what is kept on this machine",
+            "use a registry that encrypts its disks, and write clusters: plain",
+            *AT,
+            at_key=True,
         )
 
 

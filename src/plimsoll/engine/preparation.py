@@ -11,6 +11,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from plimsoll.application.application import ApplicationSpec
+from plimsoll.application.encryption_checks import check_clusters
 from plimsoll.application.loading import ApplicationFile
 from plimsoll.application.parameters import with_settings
 from plimsoll.application.targets import names_of_targets, target_named
@@ -84,6 +85,7 @@ def prepare(
         return _forcing(_prepared(kinds, file, target, steps, must_fit=must_fit), force)
     several = target is None and len(kinds.targets(file)) > 1
     kinds.check(file, None if several else target or LOCAL)
+    check_clusters(file, kinds.targets(file) if several else [target_named(file.application, target or LOCAL)])
     made = target_for(file, target, options, kinds)
     try:
         return _forcing(_prepared(kinds, file, made, steps, must_fit=must_fit), force)

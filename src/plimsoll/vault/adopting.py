@@ -16,7 +16,8 @@ from plimsoll.vault.sealing import GRAIN, Sealing
 
 PLAIN = "plain"
 """In `sealed/` while plain files of before are still to be deleted."""
-STAYS = frozenset({header.DIRECTORY, ".gitignore"})
+STAYS = frozenset({header.DIRECTORY, ".gitignore", "destroyed"})
+"""What stays in clear: certificates of what was destroyed name no data."""
 _PASSES = 20
 
 

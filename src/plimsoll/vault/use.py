@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
-from plimsoll.errors import TargetError
+from plimsoll.errors import PlimsollError, TargetError
 from plimsoll.vault.locking import PROBLEM, SEALER, SETUP, USERS, opened_lock, try_lock
 from plimsoll.waits import waiting_for
 
@@ -29,6 +29,8 @@ SETUP_LIMIT = 600.0
 """Seconds that a process waits for another one that opens or closes the vault: a large one takes its time."""
 SEAL_LIMIT = 600.0
 _LOOK = 0.02
+_WATCH = 2.0
+"""Seconds between two looks whether what is written is sealed."""
 
 
 class Vault:
@@ -40,16 +42,24 @@ class Vault:
         self._waiting = waiting
         self._users: IO[bytes] | None = users
         self.source = source
+        self._closing = threading.Event()
+        threading.Thread(target=self._watch, daemon=True, name="vault").start()
 
     @property
     def descriptor(self) -> int | None:
         """The lock by which the vault stays open, for processes that outlive this one."""
         return self._users.fileno() if self._users is not None else None
 
+    @property
+    def key_file(self) -> Path:
+        """The file of the key, where it is in one: relative ones begin beside the state directory."""
+        return self.directory.parent / Path(self.source.file).expanduser()
+
     def close(self) -> None:
         """Wait until all that was written is sealed, and let the vault close. Raises TargetError; twice is once."""
         if self._users is None:
             return
+        self._closing.set()
         self._restart()
         self._users.close()
         self._users = None
@@ -63,6 +73,13 @@ class Vault:
             while mark.exists():
                 self._require_sealing(until)
                 time.sleep(_LOOK)
+
+    def _watch(self) -> None:
+        """Look now and then whether what is written is sealed."""
+        while not self._closing.wait(_WATCH):
+            # It is told when this process ends, and by every other command.
+            with contextlib.suppress(PlimsollError, OSError):
+                self._restart()
 
     def _restart(self) -> None:
         """Start the process again that seals, where it was killed: what it had not sealed would be in clear."""
@@ -98,6 +115,11 @@ _lock = threading.Lock()
 def key_variables() -> frozenset[str]:
     """The variables of the environment that have keys: nothing that is started for an application is given them."""
     return frozenset(vault.source.env for vault in _used.values() if vault.source.env)
+
+
+def key_files() -> list[Path]:
+    """The files that have keys."""
+    return [vault.key_file for vault in _used.values() if vault.source.file]
 
 
 def is_vault(directory: Path) -> bool:

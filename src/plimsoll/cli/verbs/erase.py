@@ -38,6 +38,11 @@ WIDEST = 90
 @click.option("--sources", is_flag=True, help="Take the rows out of your own source files too.")
 @click.option("--expired", is_flag=True, help="In place of a person: what is older than `retention` of its dataset.")
 @click.option(
+    "--everything",
+    is_flag=True,
+    help="In place of a person: all that is kept, by destroying the key under which it is encrypted.",
+)
+@click.option(
     "--verify",
     "certificate",
     type=click.Path(path_type=Path),
@@ -54,6 +59,7 @@ def command(
     dry_run: bool,
     sources: bool,
     expired: bool,
+    everything: bool,
     certificate: Path | None,
     as_json: bool,
 ) -> int:
@@ -68,10 +74,16 @@ def command(
 
     named = application_file(file)
     subject = None if asked is None else subject_from(asked)
+    if everything:
+        if subject is not None or certificate is not None or expired or sources:
+            raise click.UsageError("--everything is in place of --subject, --expired, --sources and --verify.")
+        return _destroy(named, dry_run, as_json)
     if expired and (subject is not None or certificate is not None):
         raise click.UsageError("--expired is in place of --subject and --verify.")
     if subject is None and certificate is None and not expired:
         raise click.UsageError("Missing option '--subject': name the person, or a certificate with --verify.")
+    if certificate is not None and (status := _verified_destruction(named, certificate, as_json)) is not None:
+        return status
     application = KINDS.load(named)
     KINDS.check(application, None if len(KINDS.targets(application)) > 1 else target)
     if not dry_run and certificate is None:
@@ -161,6 +173,43 @@ def _verify(file: ApplicationFile, target: Target, path: Path, subject: Subject 
         where = "columns of ids" if subject is None else "all that is searched"
         click.echo(f"searched again: nothing of the person was found in {where}")
     return 0 if found.complete and not found.findings else 1
+
+
+def _destroy(file: Path, dry_run: bool, as_json: bool) -> int:
+    from plimsoll.engine.erasing.shredding import destroy_everything, to_destroy
+    from plimsoll.signing.keys import KeyRing
+
+    if dry_run:
+        found = to_destroy(file)
+        if as_json:
+            print_json({"erased": False, **_without_none(found)})
+        else:
+            click.echo(f"the data key of {found.files} sealed files would be destroyed, and the files deleted")
+            click.echo("nothing was changed")
+        return 0
+    done, path = destroy_everything(file, KeyRing.default())
+    if as_json:
+        print_json({"erased": True, "certificate": str(path), **_without_none(done)})
+    else:
+        click.echo(f"destroyed: the data key of {done.files} sealed files, which nobody can open any more")
+        click.echo("stays: your own sources, and what clusters, devices and backups have")
+        click.echo(f"certificate: {path}")
+    return 0
+
+
+def _verified_destruction(file: Path, path: Path, as_json: bool) -> int | None:
+    from plimsoll.engine.erasing.shredding import is_of_destruction, verify_destruction
+    from plimsoll.signing.keys import KeyRing
+
+    if not is_of_destruction(path):
+        return None
+    done = verify_destruction(file, path, KeyRing.default())
+    if as_json:
+        print_json({"signed": True, **_without_none(done)})
+    else:
+        click.echo(f"destruction of {done.vault} of {done.began:%Y-%m-%d %H:%M} UTC: the signature is right")
+        click.echo("what it names is not here")
+    return 0
 
 
 def _print_found(found: Found) -> None:

@@ -22,6 +22,7 @@ from plimsoll.planning.capacity import Shortfall
 from plimsoll.planning.steps import Plan
 from plimsoll.runtime.isolation.view import DEVICES, SYSTEM, Sight, View, strict_paths
 from plimsoll.state.directory import NAME, StateDirectory
+from plimsoll.vault.use import key_files
 
 _KEYS = (".ssh", ".gnupg")
 """Directories below the home directory that no step has business in."""
@@ -129,9 +130,10 @@ def _hidden(state: StateDirectory, *, strict: bool) -> Iterator[tuple[str, Sight
         paths.append(config_home() / "plimsoll")
     paths += [Path(os.environ[name]) for name in _AGENTS if os.environ.get(name)]
     if strict:
-        paths.append(state.application / NAME)
+        paths += [state.application / NAME, state.common]
     else:
         paths += [state.audit_keys, state.root / "keeper", *state.services.glob("*.token")]
+    paths += key_files()
     for path in paths:
         real = os.path.realpath(path)
         if _is_directory(real):
