@@ -247,3 +247,28 @@ def test_a_version_is_signed_and_verified_in_the_format_of_the_openssf(keys: Key
     os.mkfifo(tmp_path / "pipe")
     assert "no regular file" in refused("files", "--check-openssf", "pipe", verb=model_verb.command)
     assert "no regular file" in refused("trust", "pipe")
+
+
+def test_what_two_processes_change_at_once_is_all_kept(keys: KeyRing, tmp_path: Path) -> None:
+    """Each of them reads and writes the same file: a revocation must not be lost to a limit, nor one digest to another."""
+    other = KeyRing(tmp_path / "other")
+    other.signer()
+    (keys.trusted / f"{other.own_id()}.json").write_bytes((other.trusted / f"{other.own_id()}.json").read_bytes())
+    change = (
+        "import sys; from msgspec.structs import replace; from plimsoll.signing.keys import KeyRing; import time\n"
+        "def slow(before):\n"
+        "    time.sleep(0.05)\n"
+        "    return replace(before, scopes=(*before.scopes, f'models:{sys.argv[2]}'))\n"
+        "KeyRing.default().change_conditions(sys.argv[1], slow)\n"
+    )
+    environment = {**os.environ, **ENVIRONMENT, "XDG_CONFIG_HOME": str(tmp_path / ".config")}
+    running = [
+        subprocess.Popen([sys.executable, "-c", change, other.own_id(), str(number)], env=environment)
+        for number in range(4)
+    ]
+    said("revoke", other.own_id()[:16], "--reason", "compromised")
+    assert [each.wait(60) for each in running] == [0] * 4
+
+    found = keys.conditions(other.own_id())
+    assert found.revoked is not None
+    assert sorted(found.scopes) == [f"models:{number}" for number in range(4)]

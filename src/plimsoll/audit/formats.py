@@ -6,7 +6,7 @@ Sources: OCSF 1.3, class API Activity (6003); ArcSight Common Event Format, vers
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
 
 import msgspec
@@ -14,7 +14,7 @@ import msgspec
 from plimsoll import __version__
 from plimsoll.audit.query import Call
 
-_API_ACTIVITY, _APPLICATION = 6003, 6
+API_ACTIVITY, APPLICATION = 6003, 6
 _CREATE, _READ, _UPDATE, _DELETE, _OTHER = 1, 2, 3, 4, 99
 _ACTIVITIES = {
     "inference": _READ,
@@ -46,11 +46,11 @@ def ocsf(call: Call, service: str) -> bytes:
     event: dict[str, object] = {
         "activity_id": activity,
         "activity_name": _NAMES[activity],
-        "category_uid": _APPLICATION,
+        "category_uid": APPLICATION,
         "category_name": "Application Activity",
-        "class_uid": _API_ACTIVITY,
+        "class_uid": API_ACTIVITY,
         "class_name": "API Activity",
-        "type_uid": _API_ACTIVITY * 100 + activity,
+        "type_uid": API_ACTIVITY * 100 + activity,
         "severity_id": _severity(call),
         "time": round(call.at.timestamp() * 1000) if call.at is not None else 0,
         "status_id": 1 if call.status < 400 else 2,
@@ -59,18 +59,18 @@ def ocsf(call: Call, service: str) -> bytes:
             "version": "1.3.0",
             "product": {"name": "Plimsoll", "vendor_name": "Plimsoll", "version": __version__},
             "log_name": "audit",
-            **_given(uid=values.get("hash"), correlation_uid=values.get("request_id")),
+            **given(uid=values.get("hash"), correlation_uid=values.get("request_id")),
         },
-        "actor": {"user": _given(name=call.who.get("user")) or {"type_id": 0}},
+        "actor": {"user": given(name=call.who.get("user")) or {"type_id": 0}},
         "api": {
             "operation": _operation(call),
             "service": {"name": service},
-            "response": _given(code=call.status, message=values.get("reason")),
+            "response": given(code=call.status, message=values.get("reason")),
         },
-        "src_endpoint": _given(ip=call.who.get("client")) or {"name": "unknown"},
+        "src_endpoint": given(ip=call.who.get("client")) or {"name": "unknown"},
     }
     if values.get("model"):
-        event["resources"] = [_given(**model)]
+        event["resources"] = [given(**model)]
     if values.get("reason"):
         event["status_detail"] = values["reason"]
     return msgspec.json.encode(event)
@@ -79,7 +79,7 @@ def ocsf(call: Call, service: str) -> bytes:
 def cef(call: Call, service: str) -> bytes:
     """A call as a line of CEF."""
     values = call.values
-    extension = _given(
+    extension = given(
         rt=round(call.at.timestamp() * 1000) if call.at is not None else None,
         src=call.who.get("client"),
         suser=call.who.get("user"),
@@ -98,8 +98,12 @@ def cef(call: Call, service: str) -> bytes:
         cs4=values.get("digest"),
     )
     header = ("Plimsoll", "Plimsoll", __version__, str(call.status), _operation(call))
+    return cef_line(header, _CEF_SEVERITY[_severity(call)], extension)
+
+
+def cef_line(header: Sequence[str], severity: int, extension: Mapping[str, object]) -> bytes:
+    """A line of CEF. `header` are vendor, product, version, class and name; the severity is one of 0 to 10."""
     told = " ".join(f"{name}={_extended(str(value))}" for name, value in extension.items())
-    severity = _CEF_SEVERITY[_severity(call)]
     return f"CEF:0|{'|'.join(map(_headed, header))}|{severity}|{told}".encode()
 
 
@@ -123,8 +127,9 @@ def _severity(call: Call) -> int:
     return _LOW if call.status >= 400 else _INFORMATIONAL
 
 
-def _given(**values: object) -> dict[str, object]:
-    return {name: value for name, value in values.items() if value not in (None, "")}
+def given(**values: object) -> dict[str, object]:
+    """The values that are there."""
+    return {name: value for name, value in values.items() if value not in (None, "", ())}
 
 
 def _headed(text: str) -> str:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from plimsoll.registry.models import ModelRegistry
     from plimsoll.registry.rotating import RotatedRegistries
+    from plimsoll.signing.conditions import Conditions
     from plimsoll.signing.keys import KeyRing
     from plimsoll.signing.rotation import Rotated
 
@@ -223,8 +224,14 @@ def vouch_for(keys: KeyRing, key_id: str, registries: Sequence[ModelRegistry], b
     for registry in registries:
         found |= statements_of(registry, key_id, old=True)
     new = found - set(before.retired.signed)
-    retired = replace(before.retired, signed=tuple(sorted({*before.retired.signed, *new})))
-    keys.set_conditions(key_id, replace(before, retired=retired))
+
+    def vouched(present: Conditions) -> Conditions:
+        retired = present.retired
+        if retired is None:
+            return present
+        return replace(present, retired=replace(retired, signed=tuple(sorted({*retired.signed, *found}))))
+
+    keys.change_conditions(key_id, vouched)
     return len(new)
 
 

@@ -71,7 +71,7 @@ def log_signature(url: str, api: Api, signed: Signed, key: LogKey, keys: Trusted
     else:
         pem = pem_of(keys.public(signed.key_id)).encode()
         content = {"envelope": signed.envelope.decode(), "verifiers": [base64.b64encode(pem).decode()]}
-        request = {"kind": "dsse", "apiVersion": "0.0.1", "spec": {"proposedContent": content}}
+        request: dict[str, object] = {"kind": "dsse", "apiVersion": "0.0.1", "spec": {"proposedContent": content}}
         entry = _renewed(_send(url, "/api/v1/log/entries", request), url)
     try:
         verify_entry(entry, about, key)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
@@ -17,6 +17,7 @@ from plimsoll.decoding import UNREADABLE, decodable
 from plimsoll.errors import ModelRefused, TargetError
 from plimsoll.files import replace_file
 from plimsoll.home import config_home
+from plimsoll.locks import locked_file
 from plimsoll.signing import private_keys
 from plimsoll.signing.claims import Claim
 from plimsoll.signing.conditions import Conditions, Revoked, strictest
@@ -33,6 +34,8 @@ if TYPE_CHECKING:
     from securesystemslib.signer import Key, Signer
 
 
+LOCK_LIMIT = 30.0
+"""Seconds to wait for another process that changes what keys are trusted for."""
 MOST_TRIED = 256
 """Keys that are tried on one signature: somebody else's formats need not say which key it is by."""
 
@@ -349,14 +352,27 @@ class KeyRing:
         """The ids of the keys that are trusted here, by their files."""
         return [path.stem for path in sorted(self.trusted.glob("*.json"))][:MOST_TRIED]
 
-    def set_conditions(self, key_id: str, conditions: Conditions) -> None:
-        """Change what a trusted key is trusted for. Raises ModelRefused when it is not trusted, TargetError."""
-        trusted = TrustedFile(key=self._read(key_id).key, conditions=conditions)
+    def change_conditions(self, key_id: str, change: Callable[[Conditions], Conditions]) -> Conditions:
+        """Change what a trusted key is trusted for; gives what it is then. Processes take turns.
+
+        Raises ModelRefused when the key is not trusted, TargetError when its file cannot be written.
+        """
         try:
-            write_key_file(self.trusted, trusted)
+            with locked_file(self.directory / ".conditions", limit=LOCK_LIMIT) as locked:
+                if not locked:
+                    hint = "wait for it, or end it"
+                    message = f"another process has been changing the keys for {LOCK_LIMIT:g} s"
+                    raise TargetError(message, where=str(self.directory), hint=hint)
+                conditions = change(self.conditions(key_id))
+                write_key_file(self.trusted, TrustedFile(key=self._read(key_id).key, conditions=conditions))
         except OSError as error:
             message = f"the conditions of the key cannot be written: {error.strerror}"
             raise TargetError(message, where=str(self.trusted), hint="make its directory writable") from error
+        return conditions
+
+    def set_conditions(self, key_id: str, conditions: Conditions) -> None:
+        """Have a trusted key trusted for exactly this, as `change_conditions` does."""
+        self.change_conditions(key_id, lambda _: conditions)
 
     def _read(self, key_id: str) -> TrustedFile:
         path = self.trusted / f"{key_id}.json"

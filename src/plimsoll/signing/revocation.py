@@ -111,9 +111,8 @@ def _note(keys: KeyRing, about: Revocation, content: bytes, *, by: str) -> None:
         hint = "make its directory writable"
         raise TargetError(f"the revocation cannot be written: {error.strerror}", where=str(path), hint=hint) from error
     if keys.public_exists(about.key):
-        before = keys.conditions(about.key)
         revoked = Revoked(at=about.at, reason=about.reason, note=about.note, by=by)
-        keys.set_conditions(about.key, msgspec.structs.replace(before, revoked=revoked))
+        keys.change_conditions(about.key, lambda before: msgspec.structs.replace(before, revoked=revoked))
 
 
 def _stated(subject: dict[str, str], about: Revocation) -> dict[str, object]:

@@ -279,10 +279,12 @@ def _of_new(rotation: Rotation, old: Conditions) -> Conditions:
 
 
 def _retire(keys: KeyRing, rotation: Rotation) -> None:
-    before = keys.conditions(rotation.old)
-    if before.retired is None:
-        retired = Retired(at=rotation.at, successor=rotation.new, signed=rotation.signed)
-        keys.set_conditions(rotation.old, msgspec.structs.replace(before, retired=retired))
+    retired = Retired(at=rotation.at, successor=rotation.new, signed=rotation.signed)
+
+    def change(before: Conditions) -> Conditions:
+        return msgspec.structs.replace(before, retired=retired) if before.retired is None else before
+
+    keys.change_conditions(rotation.old, change)
 
 
 def rotation_file(keys: KeyRing, old: str) -> Path:

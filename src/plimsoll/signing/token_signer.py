@@ -12,7 +12,7 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import Future
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 from securesystemslib.signer import Key, SecretsHandler, Signature, Signer, SSlibKey
 
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     import pkcs11
 
 Found = TypeVar("Found")
+Library: TypeAlias = Any  # Any: the binding names no type for a loaded library
 PIN = "PLIMSOLL_TOKEN_PIN"
 """The variable with the PIN of a token. No step of a run is given it."""
 MODULE = "PLIMSOLL_PKCS11_MODULE"
@@ -39,7 +40,7 @@ _SPKI_ED25519 = bytes.fromhex("302a300506032b6570032100")
 _SPKI_P256 = bytes.fromhex("3059301306072a8648ce3d020106082a8648ce3d030107034200")
 
 
-class TokenSigner(Signer):
+class TokenSigner(Signer):  # type: ignore[misc]  # the library of signatures has no types
     """A key in a token, as the library of signatures takes it."""
 
     def __init__(self, uri: str) -> None:
@@ -86,9 +87,7 @@ class TokenSigner(Signer):
             ) from None
 
 
-def _in_session(
-    library: pkcs11.lib, about: TokenUri, secret: str | None, act: Callable[[pkcs11.Session], Found]
-) -> Found:
+def _in_session(library: Library, about: TokenUri, secret: str | None, act: Callable[[pkcs11.Session], Found]) -> Found:
     from pkcs11 import exceptions
 
     where = f"token {about.token or about.serial or 'of any name'}"
@@ -107,7 +106,7 @@ def _in_session(
         raise TargetError(f"the token refuses: {told}", where=where, hint="look at the token's own tools") from error
 
 
-def _library(about: TokenUri) -> pkcs11.lib:
+def _library(about: TokenUri) -> Library:
     path = about.module or os.environ.get(MODULE, "")
     if not path:
         hint = f"add ?module-path=/path/of/the/library.so, or set {MODULE}"
@@ -115,7 +114,7 @@ def _library(about: TokenUri) -> pkcs11.lib:
     try:
         import pkcs11
     except ImportError as error:
-        raise MissingExtra("pkcs11", "signing with a key in a token", error) from error
+        raise MissingExtra("pkcs11", "signing with a key in a token") from error
     try:
         return pkcs11.lib(path)
     except (pkcs11.exceptions.PKCS11Error, RuntimeError, OSError) as error:
@@ -133,8 +132,8 @@ def _pin(about: TokenUri) -> str | None:
         raise FileError("the PIN of the token cannot be read", where=about.pin_source) from error
 
 
-def _token(library: pkcs11.lib, about: TokenUri) -> pkcs11.Token:
-    every = [slot.get_token() for slot in library.get_slots(token_present=True)]
+def _token(library: Library, about: TokenUri) -> pkcs11.Token:
+    every: list[pkcs11.Token] = [slot.get_token() for slot in library.get_slots(token_present=True)]
     found = [each for each in every if _fits(each, about)]
     if len(found) != 1:
         labels = ", ".join(str(each.label)[:32] for each in every[:8]) or "none"

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, TypeVar
 import click
 
 from plimsoll.cli import completion
+from plimsoll.cli.audit_join import Kept, print_events
 from plimsoll.cli.options import LOCAL, application_file, application_state, file_option, json_option, print_json
 from plimsoll.cli.terminal import one_line
 
@@ -34,6 +35,28 @@ def _query_options(function: Command) -> Command:
         click.option("--until", "until", default=None, metavar="TIME", help="Calls before this time."),
         click.option(
             "--since", "since", default=None, metavar="TIME", help="Calls from this time on (2026-01-31T12:00)."
+        ),
+    ):
+        function = decorate(function)
+    return function
+
+
+def _cluster_options(function: Command) -> Command:
+    for decorate in (
+        click.option(
+            "--within",
+            type=click.FloatRange(0, 3600),
+            default=5.0,
+            show_default=True,
+            help="Seconds between a call and an event of the same user that belong together.",
+        ),
+        click.option(
+            "--kubernetes",
+            "clusters",
+            multiple=True,
+            type=click.Path(path_type=Path),
+            metavar="FILE",
+            help="Audit log of a cluster (audit.k8s.io/v1), joined with the calls by user, time and object.",
         ),
     ):
         function = decorate(function)
@@ -96,17 +119,30 @@ def _print(service: str, verified: Verified) -> None:
 @click.argument("services", nargs=-1, shell_complete=completion.services)
 @file_option
 @click.option("--log", "logs", multiple=True, type=click.Path(path_type=Path), help="File of a log, oldest first.")
+@_cluster_options
 @_query_options
 @json_option
-def query(services: tuple[str, ...], file: Path, logs: tuple[Path, ...], as_json: bool, **asked: str | None) -> None:
-    """Print the calls to SERVICES, by default to all, that match every option. The log is not verified."""
+def query(
+    services: tuple[str, ...],
+    file: Path,
+    logs: tuple[Path, ...],
+    clusters: tuple[Path, ...],
+    within: float,
+    as_json: bool,
+    **asked: str | None,
+) -> None:
+    """Print the calls to SERVICES, by default to all, that match every option. The log is not verified.
+
+    With --kubernetes, what happened on the cluster to objects of runs, or by those callers, is printed too.
+    """
     from plimsoll.audit.files import lines_of
     from plimsoll.audit.query import calls_in
 
     wanted = _query(asked)
     listed = []
+    kept = Kept(clusters, within, wanted)
     for service, files, _ in _logs(services, file, logs):
-        for call in calls_in(lines_of(files), wanted):
+        for call in kept.noting(calls_in(lines_of(files), wanted)):
             if as_json:
                 listed.append({"service": service, "place": str(call.place), **call.values})
                 continue
@@ -115,26 +151,46 @@ def query(services: tuple[str, ...], file: Path, logs: tuple[Path, ...], as_json
             who = call.who.get("user") or call.who.get("client") or "-"
             told = (values.get("at"), service, who, values.get("event"), model, call.status, values.get("reason", ""))
             click.echo(one_line("  ".join(str(each) for each in told).rstrip()))
+    joined = kept.joined()
     if as_json:
-        print_json({"calls": listed})
+        print_json({"calls": listed, **({"cluster": joined} if joined is not None else {})})
+    elif joined is not None:
+        print_events(joined)
 
 
 @command.command("export")
 @click.argument("services", nargs=-1, shell_complete=completion.services)
 @file_option
 @click.option("--log", "logs", multiple=True, type=click.Path(path_type=Path), help="File of a log, oldest first.")
+@_cluster_options
 @_query_options
 @click.option("--format", "form", type=click.Choice(["ocsf", "cef"]), default="ocsf", show_default=True)
-def export(services: tuple[str, ...], file: Path, logs: tuple[Path, ...], form: str, **asked: str | None) -> None:
-    """Write calls to SERVICES on standard output, a line each, as OCSF (API Activity) or CEF."""
+def export(
+    services: tuple[str, ...],
+    file: Path,
+    logs: tuple[Path, ...],
+    clusters: tuple[Path, ...],
+    within: float,
+    form: str,
+    **asked: str | None,
+) -> None:
+    """Write calls to SERVICES on standard output, a line each, as OCSF (API Activity) or CEF.
+
+    With --kubernetes, what happened on the cluster to objects of runs, or by those callers, follows.
+    """
+    from plimsoll.audit import cluster_formats
     from plimsoll.audit.files import lines_of
     from plimsoll.audit.formats import FORMATS
     from plimsoll.audit.query import calls_in
 
     wanted = _query(asked)
+    kept = Kept(clusters, within, wanted)
     for service, files, _ in _logs(services, file, logs):
-        for call in calls_in(lines_of(files), wanted):
+        for call in kept.noting(calls_in(lines_of(files), wanted)):
             sys.stdout.write(FORMATS[form](call, service).decode() + "\n")
+    joined = kept.joined()
+    for event in joined.events if joined is not None else ():
+        sys.stdout.write(cluster_formats.FORMATS[form](event).decode() + "\n")
 
 
 @command.command("log")

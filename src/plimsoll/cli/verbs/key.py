@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import click
 
 from plimsoll.cli import key_actions
 from plimsoll.cli.options import json_option, print_json
+
+if TYPE_CHECKING:
+    from plimsoll.signing.conditions import Conditions
 
 Command = TypeVar("Command", bound=Callable[..., object])
 FILE = click.Path(path_type=Path, dir_okay=False)
@@ -236,13 +239,15 @@ def limit(
     if (limits and everything) or (end and never):
         raise click.UsageError("--scope and --everything, or an end and --never, contradict each other")
     found = key_actions.key_named(keys, key)
-    before = keys.conditions(found)
-    after = replace(
-        before,
-        scopes=() if everything else limits or before.scopes,
-        expires=None if never else end or before.expires,
-    )
-    keys.set_conditions(found, after)
+
+    def limited(before: Conditions) -> Conditions:
+        return replace(
+            before,
+            scopes=() if everything else limits or before.scopes,
+            expires=None if never else end or before.expires,
+        )
+
+    keys.change_conditions(found, limited)
     row = row_of(keys, found, keys.own_id())
     if as_json:
         print_json(row)

@@ -15,7 +15,7 @@ import msgspec
 
 from plimsoll.errors import RequestError, TargetError
 from plimsoll.kinds.serve import Serve
-from plimsoll.kubernetes.api import Manifest
+from plimsoll.kubernetes.api import ApiError, Manifest
 from plimsoll.runtime import client
 from plimsoll.runtime.client import calling_as
 from plimsoll.runtime.server.identities.cluster_settings import leave_to_ask
@@ -56,6 +56,19 @@ def bring_callers(context: ClusterContext, work: Serve, served: ServedVersions, 
     metadata = {**secret["metadata"], "ownerReferences": [owner]}
     own.apply({**secret, "metadata": metadata, "type": "Opaque", "data": data})
     return token
+
+
+def forget_callers(own: OwnObjects, served: ServedVersions) -> bool:
+    """Remove the Secret of a service that asks nobody any more, once no pod reads it; gives whether there was one.
+
+    A user who may not touch Secrets has made none, and leaves it alone. Raises ApiError.
+    """
+    try:
+        return own.delete(secret_of(served))
+    except ApiError as error:
+        if error.status != 403:
+            raise
+        return False
 
 
 def secret_of(served: ServedVersions) -> Manifest:

@@ -41,7 +41,7 @@ from plimsoll.targets.kubernetes.manifests.serving import objects
 from plimsoll.targets.kubernetes.own_code import alone, commands_of, in_pods, pipeline_models
 from plimsoll.targets.kubernetes.promotion_lease import PromotionLease
 from plimsoll.targets.kubernetes.standing import flaws, records, service_name
-from plimsoll.targets.kubernetes.work.callers import bring_callers, require_judged, run_token
+from plimsoll.targets.kubernetes.work.callers import bring_callers, forget_callers, require_judged, run_token
 from plimsoll.targets.kubernetes.work.cutover import remove_obsolete
 from plimsoll.targets.kubernetes.work.references import Referenced, make_references, watched
 from plimsoll.targets.kubernetes.work.register import pushed, version_of
@@ -79,6 +79,9 @@ def serve(attempt: ClusterAttempt[Serve]) -> Progress:
         require_judged(f"http://{address}", work, served, context.namespace)
     if removed := remove_obsolete(context, served.service, manifests, attempt.stopping):
         yield attempt.seen(Waiting(attempt=attempt.number, reason=f"{removed} objects of before are removed"))
+    if served.auth is None and forget_callers(context.own, served):
+        reason = "the Secret with the callers of before is removed"
+        yield attempt.seen(Waiting(attempt=attempt.number, reason=reason))
     result = ServeResult(
         model=", ".join(f"{each.name}@{each.version}" for each in served.file.models),
         digest=served.file.models[0].digest,
