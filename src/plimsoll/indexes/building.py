@@ -59,15 +59,19 @@ class IndexBuilder:
         self._digests: list[bytes] = []
         self._ids = array("Q")
 
-    def build(self, documents: Iterable[Document | Unreadable], earlier: Earlier | None = None) -> IndexFacts:
+    def build(
+        self, documents: Iterable[Document | Unreadable], earlier: Earlier | None = None, source: str = ""
+    ) -> IndexFacts:
         """Build the index; vectors of chunks that an earlier one has are taken from it.
+
+        `source` is what the documents are in, for an error about all of them.
 
         Raises PlimsollError when two documents have the same id, and when nothing could be read.
         """
         unreadable: list[Unreadable] = []
         count = write_records(self._directory, layout.DOCUMENTS, self._stored(documents, unreadable))
         if not count:
-            raise _nothing(unreadable)
+            raise _nothing(unreadable, source)
         write_ids(self._directory, self._ids)
         write_records(self._directory, layout.HEADINGS, map(Heading, self._headings))
         table = self._table()
@@ -194,9 +198,10 @@ def embedded_text(title: str, heading: str, text: str) -> str:
     return f"{above}\n{text}" if above else text
 
 
-def _nothing(unreadable: list[Unreadable]) -> PlimsollError:
+def _nothing(unreadable: list[Unreadable], source: str) -> PlimsollError:
     if not unreadable:
-        return PlimsollError("there are no documents", hint="name a dataset with documents for `documents`")
+        hint = "name a dataset with documents for `documents`"
+        return PlimsollError("there are no documents", where=source, hint=hint)
     first = unreadable[0]
     text = f"none of the {len(unreadable)} documents could be read; the first of them {first.reason}"
     return PlimsollError(text, where=first.source, hint="name a dataset with documents that can be read")

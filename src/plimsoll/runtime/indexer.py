@@ -46,7 +46,7 @@ def build(order: IndexOrder) -> None:
     gone = frozenset(order.deleted)
     left = (each for each in documents if isinstance(each, Unreadable) or each.id not in gone)
     try:
-        facts = builder.build(left, _earlier(order.earlier) if embedder else None)
+        facts = builder.build(left, _earlier(order.earlier) if embedder else None, path.name)
     except BaseException:  # also at a stop: what is in a store of others does not end with this process
         if outside is not None and (reason := outside.give_up()):
             print(f"what was put into the store stays there until `plimsoll clean`: {reason}", flush=True)

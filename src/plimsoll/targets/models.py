@@ -89,5 +89,6 @@ def onnx_name(version: ModelVersion) -> str:
             f"model {version.reference} has no ONNX file among {', '.join(sorted(version.files))}",
             hint="bring an ONNX file, write model.onnx to $PLIMSOLL_OUTPUT in training, or serve it by code of your own"
             " (`run` of the service; docs/predictors.md)",
+            lasting=True,
         )
     return next((name for name in onnx if name.rpartition("/")[2] == "model.onnx"), onnx[0])
