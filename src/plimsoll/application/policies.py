@@ -13,7 +13,7 @@ AT = ("spec", "policies")
 CHAIN = (*AT, "supply-chain")
 RULES = ".rego"
 
-Evidence = Literal["signed", "provenance", "sbom", "scanned"]
+Evidence = Literal["signed", "provenance", "sbom", "scanned", "screened"]
 Most = Literal["none", "low", "medium", "high", "critical"]
 
 
@@ -45,7 +45,8 @@ class SupplyChain(Part, frozen=True, kw_only=True):
     """What must be known of what runs, and what of it is allowed."""
 
     require: Annotated[
-        tuple[Evidence, ...], Meta(description="what each version must have: signed, provenance, sbom, scanned")
+        tuple[Evidence, ...],
+        Meta(description="what each version must have: signed, provenance, sbom, scanned, screened"),
     ] = ()
     vulnerabilities: Vulnerabilities | None = None
     licences: Annotated[tuple[str, ...], Meta(description="licences that brought models may have, by SPDX")] = ()

@@ -20,6 +20,8 @@ from plimsoll.kinds.brought import Bring, check_source, named_sources, plan_brin
 from plimsoll.kinds.card import Card, CardPlan, check_card, planned_card
 from plimsoll.kinds.dataset import DATASETS, Fetch
 from plimsoll.kinds.environment import environment_step
+from plimsoll.kinds.membership import MembershipPlan, MembershipTest, check_membership, planned_membership
+from plimsoll.kinds.screen import SCREENS
 from plimsoll.planning.keys import setting, text_digest
 from plimsoll.planning.kind import Kind
 from plimsoll.planning.planner import Planner, seconds
@@ -81,6 +83,9 @@ class Model(Part, frozen=True, kw_only=True):
     licences: Annotated[tuple[str, ...], Meta(description="licences that a brought model may have to be served")] = ()
     accept: Annotated[dict[str, Bound], Meta(description="bounds on figures of metrics.json; all must hold")] = {}  # noqa: RUF012 - msgspec copies it
     card: Annotated[Card, Meta(description="what the card of each version says besides what is recorded")] = Card()
+    membership: (
+        Annotated[MembershipTest, Meta(description="an attack that tells rows that it learnt from, from others")] | None
+    ) = None
 
 
 class TrainResult(Result, frozen=True, kw_only=True, omit_defaults=True):
@@ -159,13 +164,22 @@ class RegisterResult(Result, frozen=True, kw_only=True, omit_defaults=True):
         }
 
 
+class Screened(Struct, frozen=True, kw_only=True):
+    """A screen of what a training was given: its step, and the key of its result."""
+
+    step: str
+    key: str
+
+
 class Register(Work, frozen=True, kw_only=True):
     """Register a model with its lineage, sign it, and judge its acceptance.
 
     `train` is the step that trained or brought it. `source` is where it was brought from, `licences` are those that are
     accepted; both are empty for a trained one. `lineage` has the ingredients of the training, and the sources
     of its inputs (kind `source`). `served_by_code` is set for a model that the user's own code serves, which may be of
-    any format. `base` is the model that an adapter is of. `card` is what the version's card is made with.
+    any format. `base` is the model that an adapter is of. `card` is what the version's card is made with, and `screens`
+    are those that the training's rows went through. `membership` is the attack that is tried on it. `scanned` refuses
+    a version with a file that is not known to hold data alone.
     """
 
     verb: ClassVar[str] = "register"
@@ -184,10 +198,15 @@ class Register(Work, frozen=True, kw_only=True):
     served_by_code: bool = False
     base: Base | None = None
     card: CardPlan = CardPlan()
+    screens: tuple[Screened, ...] = ()
+    membership: MembershipPlan | None = None
+    scanned: bool = False
 
     def needed_extras(self) -> Iterator[str]:
         """Those of what the card tells."""
         yield from self.card.needed_extras()
+        if self.membership is not None:
+            yield from self.membership.needed_extras()
 
 
 class _Based(Struct, frozen=True, kw_only=True):
@@ -210,6 +229,7 @@ class ModelKind(Kind[Model]):
         models = self.of(file.application)
         for name, model in models.items():
             check_adapter(file, models, name, *self.place(name))
+            check_membership(file, model.membership, model.accept, *self.place(name))
             check_card(file, model.card, *self.place(name), "card", brought=model.source is not None)
             if (model.train is None) == (model.source is None):
                 words = "both `train` and `source`" if model.train else "neither `train` nor `source`"
@@ -241,6 +261,8 @@ class ModelKind(Kind[Model]):
             return self._plan_brought(name, part, planner)
         based = self._based(planner, part)
         train = self._train(name, part.train, planner, based)
+        screens = SCREENS.at_the_door(planner, train.work.inputs)
+        attack = planned_membership(planner, part.membership)
         table = self._explained(planner, part)
         work = Register(
             model=name,
@@ -253,15 +275,27 @@ class ModelKind(Kind[Model]):
             served_by_code=name in _served_by_code(planner),
             base=based.base,
             card=planned_card(part.card, train.work.inputs, table),
+            screens=tuple(Screened(step=each.name, key=each.key) for each in screens),
+            membership=attack,
+            scanned=_scanned(planner),
         )
         made_of = [ingredients.of_step(train), setting("accept", part.accept), *_of_card(part, table)]
-        return planner.add(name, work, made_of, needs=(train.name, *based.needs, *_needed(table)))
+        made_of += [*map(ingredients.of_step, screens), *_of_doors(work)]
+        needs = (
+            train.name,
+            *(each.name for each in screens),
+            *based.needs,
+            *_needed(table),
+            *_needed_by_attack(attack),
+        )
+        return planner.add(name, work, made_of, needs=needs)
 
     def _plan_brought(self, name: str, part: Model, planner: Planner) -> AnyStep:
         source = part.source or ""
         bring = Bring(source=source, sha256=part.sha256, tokenizer=part.tokenizer, licence=part.licence)
         step = plan_bring(name, bring, planner)
         based, table = self._based(planner, part), self._explained(planner, part)
+        attack = planned_membership(planner, part.membership)
         work = Register(
             model=name,
             train=step.name,
@@ -272,10 +306,13 @@ class ModelKind(Kind[Model]):
             served_by_code=name in _served_by_code(planner),
             base=based.base,
             card=planned_card(part.card, (), table),
+            membership=attack,
+            scanned=_scanned(planner),
         )
         made_of = [ingredients.of_step(step), setting("accept", part.accept), setting("licences", list(part.licences))]
-        made_of += [*based.made_of, *_of_card(part, table)]
-        return planner.add(name, work, made_of, needs=(step.name, *based.needs, *_needed(table)))
+        made_of += [*based.made_of, *_of_card(part, table), *_of_doors(work)]
+        needs = (step.name, *based.needs, *_needed(table), *_needed_by_attack(attack))
+        return planner.add(name, work, made_of, needs=needs)
 
     def _explained(self, planner: Planner, part: Model) -> InputFile | None:
         """The table over whose rows the card sums up explanations."""
@@ -337,6 +374,8 @@ class ModelKind(Kind[Model]):
 
     def _train(self, name: str, part: Train, planner: Planner, based: _Based) -> Step[TrainGang]:
         inputs = DATASETS.inputs(planner, part.inputs)
+        # They open the door and are no ingredient: other bounds of a screen are no other training.
+        screens = SCREENS.at_the_door(planner, inputs)
         environment = environment_step(planner)
         workers = settled_workers(part.resources, part.workers)
         work = TrainGang(
@@ -356,7 +395,7 @@ class ModelKind(Kind[Model]):
             name,
             work,
             made_of,
-            needs=(*ingredients.needed_by_command(inputs, environment), *based.needs),
+            needs=(*ingredients.needed_by_command(inputs, environment), *(each.name for each in screens), *based.needs),
             resources=settled_resources(part.resources, part.workers),
             isolation=part.isolation,
             retries=part.retries,
@@ -368,6 +407,23 @@ def _of_card(part: Model, table: InputFile | None) -> list[Ingredient]:
     if part.card == Card():
         return []
     return [setting("card", to_builtins(part.card)), *([ingredients.of_input(table)] if table else [])]
+
+
+def _of_doors(work: Register) -> list[Ingredient]:
+    """What is tried on a version and asked of it when it is registered: no ingredient where that is nothing."""
+    found = []
+    if work.membership is not None:
+        found += [setting("membership", work.membership.label), *map(ingredients.of_input, work.membership.inputs)]
+    return [*found, *([setting("scanned", True)] if work.scanned else [])]
+
+
+def _needed_by_attack(attack: MembershipPlan | None) -> tuple[str, ...]:
+    return tuple(each.step for each in attack.inputs) if attack is not None else ()
+
+
+def _scanned(planner: Planner) -> bool:
+    """Whether the policies of the file ask that files of models hold data alone."""
+    return "scanned" in planner.application.policies.chain.require
 
 
 def _needed(table: InputFile | None) -> tuple[str, ...]:

@@ -29,6 +29,7 @@ from plimsoll.kinds.llm import LLMS
 from plimsoll.kinds.model import MODELS
 from plimsoll.kinds.parameters import check_parameters, require_used
 from plimsoll.kinds.routes import check_routes
+from plimsoll.kinds.screen import SCREENS
 from plimsoll.kinds.service import SERVICES
 from plimsoll.planning.facts import TargetFacts
 from plimsoll.planning.placement import Named
@@ -175,4 +176,4 @@ class Kinds:
         return ("spec",)
 
 
-KINDS = Kinds(DATASETS, MODELS, LLMS, SERVICES, BATCHES, INDEXES, ASSISTANTS, EDGES)
+KINDS = Kinds(DATASETS, SCREENS, MODELS, LLMS, SERVICES, BATCHES, INDEXES, ASSISTANTS, EDGES)

@@ -100,6 +100,22 @@ class FileFacts(Struct, frozen=True, kw_only=True):
     reasons: tuple[str, ...] = ()
 
 
+class ScreenFacts(Struct, frozen=True, kw_only=True):
+    """A screen that the rows of a version's training went through, as its signed card tells. As `DataScreen` there."""
+
+    screen: str
+    table: str = ""
+    rows: int = 0
+    held_out: int = 0
+    figures: Mapping[str, float] = {}
+    accept: Mapping[str, str] = {}
+    unmeasured: Mapping[str, str] = {}
+    first: tuple[str, ...] = ()
+    findings: tuple[str, ...] = ()
+    sha256: str = ""
+    note: str = ""
+
+
 class OriginFacts(Struct, frozen=True, kw_only=True):
     """Where a brought model is from, as its lineage records it."""
 
@@ -115,7 +131,7 @@ class ModelFacts(Struct, frozen=True, kw_only=True):
 
     `signed_by` is the id of a trusted key, or empty, and `signature` says why. `provenance` and `sbom` are what a
     trusted key has stated about exactly this version, or null, and `…_problem` says why. `files` is null where nobody
-    has looked at them.
+    has looked at them. `screens` and `membership` are from its card, and null where no trusted key has signed one.
     """
 
     reference: str
@@ -143,6 +159,9 @@ class ModelFacts(Struct, frozen=True, kw_only=True):
     sbom: Document | None = None
     sbom_problem: str = ""
     files: tuple[FileFacts, ...] | None = None
+    screens: tuple[ScreenFacts, ...] | None = None
+    screens_problem: str = ""
+    membership: Document | None = None
 
 
 class LaterFacts(Struct, frozen=True, kw_only=True):

@@ -79,12 +79,14 @@ class ModelRegistry:
         lineage: Lineage,
         metrics: Mapping[str, float],
         accept: Mapping[str, str],
+        refusals: Collection[str] = (),
         code: Mapping[str, Path] | None = None,
         anew: bool = False,
     ) -> ModelVersion:
         """Register files as the next version. The same training with the same bounds returns the existing version.
 
         `anew` returns it only when it has the same files too. `code` are files of the lineage's code, stored with it.
+        `refusals` are reasons, besides bounds and licence, why it may not be used.
 
         Raises TargetError when the disk cannot be written. Existing versions are then unharmed.
         """
@@ -105,7 +107,7 @@ class ModelRegistry:
                 author=current_author(),
                 metrics=metrics,
                 accept=accept,
-                refusals=(*missed_bounds(metrics, accept), *missed_licence(lineage.origin)),
+                refusals=(*missed_bounds(metrics, accept), *missed_licence(lineage.origin), *refusals),
                 lineage=lineage,
             )
             return self._store_version(config, files, code or {})

@@ -5,8 +5,9 @@ from __future__ import annotations
 import unicodedata
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
+from plimsoll.screens.attack import Membership
 from plimsoll.supply.group_figures import Group, Judged
-from plimsoll.supply.model_card import DataFacts, Explained, ModelCard
+from plimsoll.supply.model_card import DataFacts, DataScreen, Explained, ModelCard
 
 UNKNOWN = "not recorded"
 _ESCAPED = str.maketrans({sign: f"\\{sign}" for sign in "\\`|<[]*"})
@@ -29,8 +30,10 @@ def _lines(card: ModelCard, signed_by: str, drift: Sequence[str]) -> Iterator[st
     yield from ("", "## Limits", "", *([f"- {text(each)}" for each in card.limits] or [UNKNOWN]))
     yield from ("", "## Licence and origin", "", *_origin(card))
     yield from ("", "## Data", "", *_data(card.data))
+    yield from ("", "## Screens of the data", "", *_screens(card.screens))
     yield from ("", "## Figures", "", *_figures(card))
     yield from ("", "## Figures by group", "", *_groups(card.judged))
+    yield from ("", "## Membership inference", "", *_membership(card.membership))
     yield from ("", "## What the answers depend on", "", *_explained(card.explained))
     yield from ("", "## Drift since", "", *([f"- {text(each)}" for each in drift] or [UNKNOWN]))
     yield from ("", "## Lineage", "", *_lineage(card))
@@ -61,6 +64,45 @@ def _data_row(each: DataFacts) -> tuple[str, ...]:
     rows = str(each.rows) if each.rows is not None else UNKNOWN
     digest = f"sha256 {each.sha256[:16]}" if each.sha256 else (text(each.digest[:16]) or UNKNOWN)
     return text(each.name), rows + (f" ({text(each.note)})" if each.note else ""), told, digest
+
+
+def _screens(found: Sequence[DataScreen]) -> Iterator[str]:
+    if not found:
+        yield UNKNOWN
+    for each in found:
+        if each.note:
+            yield f"- {text(each.screen)}: {UNKNOWN} ({text(each.note)})"
+            continue
+        yield f"- {text(each.screen)}: {each.rows} rows of {text(each.table)}, {each.held_out} rows held out"
+        for name, value in each.figures.items():
+            bound = each.accept.get(name, "")
+            yield f"  - {text(name)} {value:.4g}{f', bound {text(bound)}' if bound else ''}"
+        yield from (f"  - {text(name)} was not measured: {text(why)}" for name, why in each.unmeasured.items())
+        yield from (f"  - {text(line)}" for line in each.findings)
+
+
+def _membership(found: Membership | None) -> Iterator[str]:
+    if found is None:
+        yield UNKNOWN
+        return
+    yield (
+        f"How well an attacker who sees a row, its label and the answer tells whether it was learnt from, over"
+        f" {found.members} rows that were and {found.others} that were not. 0.5 is guessing."
+    )
+    yield ""
+    yield from _table(
+        ("attack", "area under the curve", "95 % interval", "true positives at 1 % false", "95 % interval "),
+        (
+            (
+                text(each.name),
+                f"{each.auc:.3f}",
+                f"{each.auc_low:.3f} to {each.auc_high:.3f}",
+                f"{each.tpr:.3f}",
+                f"{each.tpr_low:.3f} to {each.tpr_high:.3f}",
+            )
+            for each in found.attacks
+        ),
+    )
 
 
 def _figures(card: ModelCard) -> Iterator[str]:

@@ -13,6 +13,7 @@ from msgspec import Struct
 from plimsoll.decoding import decodable
 from plimsoll.kinds.card import CardPlan
 from plimsoll.registry.versions import ModelVersion
+from plimsoll.screens.attack import Membership
 from plimsoll.supply.group_figures import Judged
 
 PREDICATE = "https://plimsoll.dev/model-card/v1"
@@ -59,6 +60,26 @@ class Explained(Struct, frozen=True, kw_only=True):
     more: int = 0
 
 
+class DataScreen(Struct, frozen=True, kw_only=True):
+    """A screen that the rows of a training went through: what it looked at, its figures, the bounds that held.
+
+    `unmeasured` says of figures why they are not there, `first` has those that had no version before to compare with.
+    `sha256` is that of the report. `note` says why nothing is known of the screen.
+    """
+
+    screen: str
+    table: str = ""
+    rows: int = 0
+    held_out: int = 0
+    figures: Mapping[str, float] = {}
+    accept: Mapping[str, str] = {}
+    unmeasured: Mapping[str, str] = {}
+    first: tuple[str, ...] = ()
+    findings: tuple[str, ...] = ()
+    sha256: str = ""
+    note: str = ""
+
+
 class CardOrigin(Struct, frozen=True, kw_only=True):
     """Where a model is from that was not trained here."""
 
@@ -90,6 +111,9 @@ class Evidence(Struct, frozen=True, kw_only=True):
     judged_note: str = ""
     explained: Explained | None = None
     explained_note: str = ""
+    screens: tuple[DataScreen, ...] = ()
+    membership: Membership | None = None
+    membership_note: str = ""
 
 
 @decodable
@@ -118,6 +142,8 @@ class ModelCard(Struct, frozen=True, kw_only=True):
     files: Mapping[str, str]
     notes: tuple[str, ...]
     not_recorded: tuple[str, ...]
+    screens: tuple[DataScreen, ...] = ()
+    membership: Membership | None = None
 
 
 def model_card(version: ModelVersion, plan: CardPlan | None = None, evidence: Evidence | None = None) -> ModelCard:
@@ -156,8 +182,10 @@ def model_card(version: ModelVersion, plan: CardPlan | None = None, evidence: Ev
             base=f"{lineage.base.reference} {lineage.base.digest}" if lineage.base else None,
         ),
         files={name: entry.digest for name, entry in version.files.items()},
-        notes=tuple(filter(None, (evidence.judged_note, evidence.explained_note))),
+        notes=tuple(filter(None, (evidence.judged_note, evidence.explained_note, evidence.membership_note))),
         not_recorded=tuple(_not_recorded(version, plan, evidence, data, licence)),
+        screens=evidence.screens,
+        membership=evidence.membership,
     )
 
 
@@ -190,5 +218,10 @@ def _not_recorded(
         yield "figures by group"
     if evidence.explained is None:
         yield "explanation summary"
+    if not evidence.screens:
+        yield "screens of the data"
+    yield from (f"screen {each.screen}" for each in evidence.screens if each.note)
+    if evidence.membership is None:
+        yield "membership inference"
     if not version.lineage.commit:
         yield "commit"

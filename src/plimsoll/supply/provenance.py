@@ -5,7 +5,7 @@ Source: SLSA Provenance v1.0, the predicate of an in-toto statement.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 
 from plimsoll import __version__
 from plimsoll.registry.versions import ModelVersion
@@ -22,8 +22,11 @@ LEVEL_WORDS = (
 )
 
 
-def provenance(version: ModelVersion) -> dict[str, object]:
-    """The predicate about a version: what it was made of, by which command, in which run, and at which level."""
+def provenance(version: ModelVersion, byproducts: Sequence[Mapping[str, object]] = ()) -> dict[str, object]:
+    """The predicate about a version: what it was made of, by which command, in which run, and at which level.
+
+    `byproducts` are descriptors of what was made besides, such as reports of screens.
+    """
     lineage = version.lineage
     origin = lineage.origin
     parameters = {
@@ -52,6 +55,7 @@ def provenance(version: ModelVersion) -> dict[str, object]:
                 "invocationId": lineage.run,
                 "finishedOn": f"{version.created:%Y-%m-%dT%H:%M:%SZ}",
             },
+            **({"byproducts": [dict(each) for each in byproducts]} if byproducts else {}),
         },
     }
 

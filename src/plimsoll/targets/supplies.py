@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from msgspec import Struct
@@ -61,17 +62,24 @@ def packages_of(name: str, digest: str, directory: Path) -> EnvironmentPackages:
         return EnvironmentPackages(name=name, packages=None, gap=str(error))
 
 
-def attest(registry: ModelRegistry, version: ModelVersion, environment: str, directory: Path) -> None:
+def attest(
+    registry: ModelRegistry,
+    version: ModelVersion,
+    environment: str,
+    directory: Path,
+    byproducts: Sequence[Mapping[str, object]] = (),
+) -> None:
     """Attach bills of materials and provenance to a version, unless it has them.
 
-    `environment` is the name of that of its training, which the lineage has the digest of.
+    `environment` is the name of that of its training, which the lineage has the digest of. `byproducts` are what
+    provenance names besides.
     """
     if any(each.artifact_type == ATTESTATION_ARTIFACT for each in registry.attestations(version)):
         return
     found = _packages_of_version(version, environment, directory)
     inventory = of_model(version, found.packages, found.gap)
     predicates = [(kind, render(inventory)) for kind, render in FORMATS.values()]
-    predicates.append((provenance.PREDICATE, provenance.provenance(version)))
+    predicates.append((provenance.PREDICATE, provenance.provenance(version, byproducts)))
     made = [add_attestation(registry.layout, version, *each, registry.keys) for each in predicates]
     registry.attach(version, made)
 

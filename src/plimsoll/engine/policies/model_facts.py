@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable
 
+import msgspec
+
 from plimsoll.errors import ModelRefused, PlimsollError
-from plimsoll.policy.facts import Document, FileFacts, ModelFacts, OriginFacts
+from plimsoll.policy.facts import Document, FileFacts, ModelFacts, OriginFacts, ScreenFacts
 from plimsoll.registry.attestations import read_attestation
 from plimsoll.registry.models import ModelRegistry
 from plimsoll.registry.versions import ModelVersion
-from plimsoll.supply import cyclonedx
+from plimsoll.supply import cyclonedx, model_card
 from plimsoll.supply import provenance as slsa
 from plimsoll.supply.model_files import judge_file
 
-EVERYTHING = frozenset({"signed", "provenance", "sbom", "scanned"})
+EVERYTHING = frozenset({"signed", "provenance", "sbom", "scanned", "screened"})
 """All that can be asked about a version."""
 
 
@@ -29,6 +31,7 @@ def model_facts(
     signed_by, signature = _signed(registry, version) if "signed" in wanted else ("", "")
     provenance, provenance_problem = _stated(registry, version, slsa.PREDICATE, asked="provenance" in wanted)
     sbom, sbom_problem = _stated(registry, version, cyclonedx.PREDICATE, asked="sbom" in wanted)
+    screens, membership, screens_problem = _screened(registry, version) if "screened" in wanted else (None, None, "")
     files, damage = _files(registry, version) if "scanned" in wanted else (None, "")
     lineage, origin = version.lineage, version.lineage.origin
     return ModelFacts(
@@ -65,6 +68,9 @@ def model_facts(
         sbom=sbom,
         sbom_problem=sbom_problem,
         files=files,
+        screens=screens,
+        screens_problem=screens_problem,
+        membership=membership,
     )
 
 
@@ -87,6 +93,22 @@ def _stated(
     except ModelRefused as error:
         return None, error.on_one_line()
     return (found.predicate, "") if found is not None else (None, "")
+
+
+def _screened(
+    registry: ModelRegistry, version: ModelVersion
+) -> tuple[tuple[ScreenFacts, ...] | None, Document | None, str]:
+    """What the signed card of a version says of its data and of attacks on it, or why there is none."""
+    stated, problem = _stated(registry, version, model_card.PREDICATE, asked=True)
+    if stated is None:
+        return None, None, problem or "it has no card that a trusted key has signed"
+    try:
+        card = msgspec.convert(stated, type=model_card.ModelCard)
+    except msgspec.ValidationError as error:
+        return None, None, f"its card cannot be read: {error}"
+    screens = tuple(ScreenFacts(**msgspec.structs.asdict(each)) for each in card.screens)
+    membership: Document | None = msgspec.to_builtins(card.membership)
+    return screens, membership, ""
 
 
 def _files(registry: ModelRegistry, version: ModelVersion) -> tuple[tuple[FileFacts, ...] | None, str]:

@@ -15,6 +15,7 @@ from plimsoll.policy.gates.objects import objects
 from plimsoll.policy.gates.origins import origins
 from plimsoll.policy.gates.provenance import provenance
 from plimsoll.policy.gates.scanned import scanned
+from plimsoll.policy.gates.screened import screened
 from plimsoll.policy.gates.signed import signed
 from plimsoll.policy.gates.vulnerabilities import vulnerabilities
 
@@ -30,6 +31,7 @@ GATES: Mapping[str, Gate] = MappingProxyType(
         "provenance": provenance,
         "sbom": bills,
         "scanned": scanned,
+        "screened": screened,
         "objects": objects,
     }
 )

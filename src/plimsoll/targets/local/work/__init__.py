@@ -13,6 +13,7 @@ from plimsoll.kinds.index import BuildIndex
 from plimsoll.kinds.index_release import ReleaseIndex
 from plimsoll.kinds.llm import PrepareLlm
 from plimsoll.kinds.model import Register, TrainGang
+from plimsoll.kinds.screen import ScreenRows
 from plimsoll.kinds.serve import Serve
 from plimsoll.planning.steps import Work
 from plimsoll.targets.attempt import Progress, W
@@ -27,6 +28,7 @@ from plimsoll.targets.local.work import (
     register,
     release,
     score,
+    screen,
     serve,
     train,
 )
@@ -51,6 +53,7 @@ EXECUTORS: Mapping[type[Work], Executor] = dict(
         executes(PrepareLlm, llm.prepare_llm),
         executes(Serve, serve.serve),
         executes(Score, score.score),
+        executes(ScreenRows, screen.screen),
         executes(BuildIndex, index.build_index),
         executes(ReleaseIndex, release.release),
     )

@@ -13,13 +13,14 @@ from plimsoll.errors import PlimsollError, TargetError
 from plimsoll.evidence.observation import Observation
 from plimsoll.kinds.card import CardPlan
 from plimsoll.kinds.model import Register
+from plimsoll.kinds.screen import ScreenResult
 from plimsoll.registry.models import ModelRegistry
 from plimsoll.registry.versions import ModelVersion
 from plimsoll.runtime.explain.summed import Summary
 from plimsoll.runtime.model_digests import digest_options
 from plimsoll.state.directory import StateDirectory
 from plimsoll.supply.held_out import judged
-from plimsoll.supply.model_card import DataFacts, Evidence, Explained, FeatureShare
+from plimsoll.supply.model_card import DataFacts, DataScreen, Evidence, Explained, FeatureShare
 from plimsoll.targets.local.attempt import LocalAttempt
 from plimsoll.targets.local.commands import base_environment, input_path
 from plimsoll.targets.local.workers import Command, run_together
@@ -62,6 +63,28 @@ def _data(attempt: LocalAttempt[Register], plan: CardPlan, state: StateDirectory
         except TargetError as error:
             found = [DataFacts(name=name, note=f"its rows are not on this machine: {error.message}")]
         yield from (msgspec.structs.replace(one, digest=keys.get(name, "")) for one in found)
+
+
+def data_screens(work: Register, state: StateDirectory) -> Iterator[DataScreen]:
+    """What the screens of the training's rows have found."""
+    for each in work.screens:
+        name = each.step.partition("/")[2]
+        found = state.result(each.key, ScreenResult)
+        if found is None:
+            yield DataScreen(screen=name, note="its result is not on this machine")
+            continue
+        yield DataScreen(
+            screen=name,
+            table=found.table,
+            rows=found.rows,
+            held_out=found.held_out,
+            figures=found.metrics,
+            accept=found.bounds,
+            unmeasured=found.unmeasured,
+            first=found.first,
+            findings=tuple(one.line() for one in found.findings),
+            sha256=found.sha256,
+        )
 
 
 def _explained(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
@@ -13,13 +13,17 @@ from plimsoll.kinds.adapters import name_of
 from plimsoll.kinds.brought import BringResult
 from plimsoll.kinds.model import Register, RegisterResult, TrainResult
 from plimsoll.planning.steps import Ingredient
+from plimsoll.screens.attack import FIGURES as FIGURES_OF_ATTACKS
+from plimsoll.screens.attack import Membership
 from plimsoll.state.code_files import CodeFiles, Revision
-from plimsoll.supply.model_card import model_card
+from plimsoll.supply.admission import unclean
+from plimsoll.supply.model_card import DataScreen, model_card
 from plimsoll.targets.adapters import adapter_of
 from plimsoll.targets.attempt import STOPPED, Progress, done
 from plimsoll.targets.cards import attach_card
 from plimsoll.targets.local.attempt import LocalAttempt
-from plimsoll.targets.local.work.card import evidence
+from plimsoll.targets.local.work.card import data_screens, evidence
+from plimsoll.targets.local.work.membership import membership
 from plimsoll.targets.models import model_registry
 from plimsoll.targets.serving_hints import adapter_without_server, without_server
 from plimsoll.targets.supplies import attest
@@ -53,18 +57,22 @@ def register(attempt: LocalAttempt[Register]) -> Progress:
     kept = CodeFiles(state.code)
     code = kept.found(_digests(work.lineage, "code"))
     registry = model_registry(state)
+    attacked, attack_note = yield from membership(attempt, files)
     version = registry.add(
         work.model,
         files,
         lineage=replace(_lineage(attempt, kept, code), base=base),
-        metrics=trained.metrics,
+        metrics=_metrics(work, trained.metrics, attacked),
         accept=work.accept,
+        refusals=unclean(files) if work.scanned else (),
         code=code,
         anew=attempt.step.name in attempt.context.forced,
     )
     environment = next((part.name for part in work.lineage if part.kind == "environment"), "")
-    attest(registry, version, environment, attempt.context.directory)
+    screens = tuple(data_screens(work, state))
+    attest(registry, version, environment, attempt.context.directory, [*map(_byproduct, screens)])
     found = yield from evidence(attempt, registry, version, output)
+    found = replace(found, screens=screens, membership=attacked, membership_note=attack_note)
     if attempt.stopped:
         return STOPPED
     attach_card(registry, version, model_card(version, work.card, found))
@@ -76,9 +84,26 @@ def register(attempt: LocalAttempt[Register]) -> Progress:
             accepted=version.accepted,
             refusals=tuple(version.refusals),
             base=base.reference if base is not None else "",
-            notes=tuple(filter(None, (_told(work, files), found.explained_note))),
+            notes=tuple(filter(None, (_told(work, files), found.explained_note, attack_note))),
         )
     )
+
+
+def _metrics(work: Register, written: Mapping[str, float], attacked: Membership | None) -> Mapping[str, float]:
+    """The figures of a training; those of an attack are the ones that were measured here, whatever it wrote."""
+    if work.membership is None:
+        return written
+    own = {name: value for name, value in written.items() if name not in FIGURES_OF_ATTACKS}
+    return own | (attacked.figures() if attacked is not None else {})
+
+
+def _byproduct(screen: DataScreen) -> Mapping[str, object]:
+    """A screen's report as provenance names it."""
+    digest = {"digest": {"sha256": screen.sha256}} if screen.sha256 else {}
+    figures = {name: f"{value:.6g}" for name, value in screen.figures.items()}
+    told = {"table": screen.table, "bounds": dict(screen.accept), "figures": figures, "note": screen.note}
+    annotations = {name: value for name, value in told.items() if value}
+    return {"name": f"screen/{screen.screen}", **digest, "annotations": annotations}
 
 
 def _told(work: Register, files: Collection[str]) -> str:
