@@ -8,6 +8,7 @@ from uuid import UUID
 
 from plimsoll.indexes.layout import StorePlace
 from plimsoll.indexes.vectors import CONNECTIVITY, EXPANSION_ADD
+from plimsoll.stores.checks import require_dimension, require_numbers
 from plimsoll.stores.naming import shown
 from plimsoll.stores.port import StoredVector, StoreError
 from plimsoll.stores.weaviate.library import message
@@ -78,7 +79,8 @@ class WeaviateCollection:
 
     def put(self, group: int, rows: Sequence[int], vectors: Array) -> None:
         """Put rows in, in place of those that are there."""
-        self._require_dimension(int(vectors.shape[1]))
+        require_dimension(int(vectors.shape[1]), self._dimension, self._place)
+        require_numbers(vectors, self._place)
         objects = [self._object(group, row, vector) for row, vector in zip(rows, vectors, strict=True)]
         for start in range(0, len(objects), PUT_AT_ONCE):
             some = objects[start : start + PUT_AT_ONCE]
@@ -92,7 +94,7 @@ class WeaviateCollection:
 
     def search(self, vector: Array, most: int, groups: Collection[int], hidden: Collection[int]) -> list[StoredVector]:
         """The nearest of these groups without `hidden`."""
-        self._require_dimension(len(vector))
+        require_dimension(len(vector), self._dimension, self._place)
         condition = _has(GROUP, _ANY, groups)
         if hidden:
             condition = message("Filters")(operator=_AND, filters=[condition, _has(ROW, _NONE, hidden)])
@@ -166,11 +168,6 @@ class WeaviateCollection:
     def _described(self) -> str:
         """What says in the server what the collection is."""
         return f"plimsoll {self._place.mark}: vectors of {self._dimension} numbers"
-
-    def _require_dimension(self, given: int) -> None:
-        if given != self._dimension:
-            text = f"a vector has {given} numbers, and those of this place have {self._dimension}"
-            raise StoreError(text, where=self._where(), hint="use the model that embedded the index")
 
     def _where(self) -> str:
         return shown(self._place)
