@@ -62,7 +62,8 @@ def test_a_server_that_goes_and_comes_back_fails_the_calls_between_and_no_other(
                 act()
     finally:
         weaviate.start()
-    assert store.search(vectors[0], 1, [0], [])[0].row == 0
+    found = [each.row for each in store.search(vectors[0], 20, [0, 1, 2], [])]
+    assert found == nearest(vectors, vectors[0], list(range(9)), 9)
     assert store.count() == 9
     store.close()
 
