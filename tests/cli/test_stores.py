@@ -6,13 +6,16 @@ import threading
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Protocol
 
 import httpx
 import pytest
 
 from tests.indexes.embedding_model import write_model
 from tests.servers import free_port
+from tests.stores.milvus_server import MilvusLite, running_milvus
 from tests.stores.postgres_server import PASSWORD, QUOTED, PostgresServer, running_postgres
+from tests.stores.weaviate_server import WeaviateServer, running_weaviate
 
 from .conftest import Plimsoll, answer, write
 
@@ -22,8 +25,9 @@ SPEC = """\
   datasets: {orders: {source: orders.csv}}
   models: {small: {source: made/model.onnx, tokenizer: made/tokenizer.json}}
   indexes:
-    log: {documents: orders, text: what, id: nr, access: team, embed: small, store: {postgres: {url: {env: PG}}}}
+    log: {documents: orders, text: what, id: nr, access: team, embed: small, store: {STORE}}
 """
+POSTGRES = "postgres: {url: {env: PG}}"
 SERVICE = "  services: {help: {index: log}}\n"
 ORDERS = "nr,what,team\n7,oil leak,north\n8,overdue invoice,office\n9,bearing noise,north\n"
 
@@ -43,7 +47,7 @@ def test_an_index_in_a_database_is_built_searched_changed_and_cleaned(
 ) -> None:
     database = server.database()
     url = server.url(database)
-    write(tmp_path, SPEC)
+    write(tmp_path, SPEC.replace("STORE", POSTGRES))
     write_model(tmp_path / "made")
     (tmp_path / "orders.csv").write_text(ORDERS)
     for value, message in (
@@ -94,15 +98,107 @@ def test_an_index_in_a_database_is_built_searched_changed_and_cleaned(
         assert QUOTED.encode() not in content, path
 
 
-def test_a_kept_service_moves_to_the_next_table_while_it_answers_and_deletes_from_it(
-    plimsoll: Plimsoll, tmp_path: Path, server: PostgresServer
+class Store(Protocol):
+    """A server whose store a service uses."""
+
+    words: str
+    """What `store` is in the file."""
+    name: str
+    """What an error calls it."""
+
+    def variables(self) -> dict[str, str]: ...
+
+    def stop(self) -> None: ...
+
+    def start(self) -> None: ...
+
+    def sizes(self) -> set[int]:
+        """The numbers of vectors of all versions, as somebody else counts them."""
+        ...
+
+
+class InPostgres:
+    words, name = POSTGRES, "PostgreSQL"
+
+    def __init__(self, server: PostgresServer) -> None:
+        self._server, self._database = server, server.database()
+        self.stop, self.start = server.stop, server.start
+
+    def variables(self) -> dict[str, str]:
+        return {"PG": self._server.url(self._database)}
+
+    def sizes(self) -> set[int]:
+        names = tables(self._server, self._database)
+        return {self._server.execute(f"SELECT count(*) FROM public.{name}", self._database)[0][0] for name in names}
+
+
+class InWeaviate:
+    words, name = "weaviate: {url: {env: W}, grpc: {env: WG}}", "Weaviate"
+
+    def __init__(self, server: WeaviateServer) -> None:
+        self._server = server
+        self.stop, self.start = server.stop, server.start
+
+    def variables(self) -> dict[str, str]:
+        return {"W": self._server.url, "WG": self._server.grpc}
+
+    def sizes(self) -> set[int]:
+        names = [each["class"] for each in httpx.get(f"{self._server.url}/v1/schema").json()["classes"]]
+        query = "{Aggregate {" + " ".join(f"{name} {{meta {{count}}}}" for name in names) + "}}"
+        found = httpx.post(f"{self._server.url}/v1/graphql", json={"query": query}).json()["data"]["Aggregate"]
+        return {each[0]["meta"]["count"] for each in found.values()}
+
+
+class InMilvus:
+    words, name = "milvus: {url: {env: M}}", "Milvus"
+
+    def __init__(self, server: MilvusLite) -> None:
+        self._server = server
+        self.stop, self.start = server.stop, server.start
+
+    def variables(self) -> dict[str, str]:
+        return {"M": self._server.url}
+
+    def sizes(self) -> set[int]:
+        from pymilvus import MilvusClient
+
+        client = MilvusClient(self._server.url)
+        try:
+            return {
+                client.query(name, filter="", output_fields=["count(*)"])[0]["count(*)"]
+                for name in client.list_collections()
+            }
+        finally:
+            client.close()
+
+
+@pytest.fixture(
+    params=[
+        "postgres",
+        pytest.param("weaviate", marks=pytest.mark.series),
+        pytest.param("milvus", marks=pytest.mark.series),
+    ]
+)
+def store(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
+    directory = tmp_path_factory.mktemp("store")
+    if request.param == "weaviate":
+        with running_weaviate(directory) as weaviate:
+            yield InWeaviate(weaviate)
+    elif request.param == "milvus":
+        with running_milvus(directory) as milvus:
+            yield InMilvus(milvus)
+    else:
+        yield InPostgres(request.getfixturevalue("server"))
+
+
+def test_a_kept_service_moves_to_the_next_version_while_it_answers_and_deletes_from_it(
+    plimsoll: Plimsoll, tmp_path: Path, store: Store
 ) -> None:
-    database = server.database()
-    url = server.url(database)
-    write(tmp_path, SPEC + SERVICE)
+    variables = store.variables()
+    write(tmp_path, SPEC.replace("STORE", store.words) + SERVICE)
     write_model(tmp_path / "made")
     (tmp_path / "orders.csv").write_text(ORDERS)
-    said = plimsoll("up", PG=url)
+    said = plimsoll("up", **variables)
     assert "(POST /v2/indexes/log/search)" in said.stdout, said.stdout + said.stderr
     ending, seen = threading.Event(), Counter[tuple[int, str]]()
     try:
@@ -119,7 +215,7 @@ def test_a_kept_service_moves_to_the_next_table_while_it_answers_and_deletes_fro
         asking = threading.Thread(target=search)
         asking.start()
         (tmp_path / "orders.csv").write_text(ORDERS + "10,overdue payment,office\n")
-        ran = answer(plimsoll("run", "--json", PG=url))
+        ran = answer(plimsoll("run", "--json", **variables))
         assert [(each["old"], each["new"], each["moved"]) for each in ran["taken_over"]] == [("1", "2", True)]
         done = httpx.post(f"{at}/v2/indexes/log/documents/delete", json={"ids": ["8"]}, headers=headers, timeout=50)
         assert done.status_code == 200, done.text
@@ -127,16 +223,16 @@ def test_a_kept_service_moves_to_the_next_table_while_it_answers_and_deletes_fro
         assert {hit["id"] for hit in now["hits"]} == {"7", "9", "10"}
         ending.set()
         asking.join()
-        server.stop()
+        store.stop()
         try:
             lost = httpx.post(f"{at}/v2/indexes/log/search", json=asked, headers=headers, timeout=50)
-            assert (lost.status_code, "PostgreSQL" in lost.text) == (503, True), lost.text
+            assert (lost.status_code, store.name in lost.text) == (503, True), lost.text
             by_words = httpx.post(
                 f"{at}/v2/indexes/log/search", json={**asked, "search": "lexical"}, headers=headers, timeout=50
             )
             assert by_words.status_code == 200, by_words.text
         finally:
-            server.start()
+            store.start()
         back = httpx.post(f"{at}/v2/indexes/log/search", json=asked, headers=headers, timeout=50)
         assert back.status_code == 200, back.text
     finally:
@@ -144,5 +240,4 @@ def test_a_kept_service_moves_to_the_next_table_while_it_answers_and_deletes_fro
         plimsoll("down")
     assert {status for status, _ in seen} == {200}
     assert {version for _, version in seen} == {"1", "2"}
-    sizes = {server.execute(f"SELECT count(*) FROM public.{name}", database)[0][0] for name in tables(server, database)}
-    assert sizes == {3}, "of four rows of the second version one was deleted"
+    assert store.sizes() == {3}, "of four rows of the second version one was deleted"

@@ -62,7 +62,8 @@ def test_a_server_that_goes_and_comes_back_fails_the_calls_between_and_no_other(
                 act()
     finally:
         weaviate.start()
-    assert store.search(vectors[0], 1, [0], [])[0].row == 0
+    found = [each.row for each in store.search(vectors[0], 20, [0, 1, 2], [])]
+    assert found == nearest(vectors, vectors[0], list(range(9)), 9)
     assert store.count() == 9
     store.close()
 
@@ -115,13 +116,12 @@ def test_a_collection_that_is_not_what_was_made_is_refused(weaviate: WeaviateSer
     store.close()
 
 
-def test_numbers_that_are_none_are_refused_or_come_back_as_they_are(weaviate: WeaviateServer) -> None:
-    """Weaviate takes what is no number; the index tells such a vector from others by its digest."""
+def test_what_is_no_number_is_refused_and_a_vector_of_zeros_is_found(weaviate: WeaviateServer) -> None:
     vectors = drawn(3)
     vectors[1] = 0
     store = filled(WeaviatePlaces(), vectors)
     assert {each.row for each in store.search(vectors[0], 3, [0, 1, 2], [])} == {0, 1, 2}
-    with pytest.raises(StoreError, match="a number that is none"):
+    with pytest.raises(StoreError, match="no number"):
         store.put(0, [9], np.full((1, DIMENSION), np.nan, dtype=np.float32))
     assert store.count() == 3
     store.close()
@@ -159,7 +159,7 @@ def test_a_key_opens_a_server_and_one_that_may_only_read_searches_and_changes_no
         reading.drop,
     ]
     for change in changes:
-        with pytest.raises(StoreError, match="refuses"):
+        with pytest.raises(StoreError, match=r"refuses|does not take 1 of 1 vectors: .* forbidden"):
             change()
     assert reading.count() == 4
     reading.close()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import socket
 import subprocess
 import time
 from collections.abc import Iterator
@@ -27,9 +28,13 @@ class WeaviateServer:
         self._directory = directory
         self._keys = keys
         self.port, self.grpc_port = free_port(), free_port()
+        # A node finds itself and others by the port after the one that it knows, without which it elects no leader.
+        gossip, raft = _two_ports(), _two_ports()
         self._inner = {
-            name: str(free_port())
-            for name in ("CLUSTER_GOSSIP_BIND_PORT", "CLUSTER_DATA_BIND_PORT", "RAFT_PORT", "RAFT_INTERNAL_RPC_PORT")
+            "CLUSTER_GOSSIP_BIND_PORT": str(gossip),
+            "CLUSTER_DATA_BIND_PORT": str(gossip + 1),
+            "RAFT_PORT": str(raft),
+            "RAFT_INTERNAL_RPC_PORT": str(raft + 1),
         }
         self._process: subprocess.Popen[bytes] | None = None
         self.url = f"http://127.0.0.1:{self.port}"
@@ -71,21 +76,21 @@ class WeaviateServer:
             "CLUSTER_IN_LOCALHOST": "true",
             "RAFT_BOOTSTRAP_EXPECT": "1",
             "DISABLE_TELEMETRY": "true",
-            "LOG_LEVEL": "error",
+            "LOG_LEVEL": "warning",
             "GOMEMLIMIT": "512MiB",
             **self._inner,
             **access,
         }
 
     def _wait_until_it_is_ready(self, process: subprocess.Popen[bytes]) -> None:
-        deadline = time.monotonic() + 180
+        deadline = time.monotonic() + 120
         while True:
             with contextlib.suppress(httpx.HTTPError):
                 if httpx.get(f"{self.url}/v1/.well-known/ready", timeout=2).status_code == 200:
                     return
             log = self._directory / "weaviate.log"
             assert process.poll() is None, log.read_text()[-2000:]
-            assert time.monotonic() < deadline, f"the server is not ready: {log.read_text()[-2000:]}"
+            assert time.monotonic() < deadline, f"the server is not ready: {log.read_text()[-1000:]}"
             time.sleep(0.1)
 
     def stop(self) -> None:
@@ -94,6 +99,15 @@ class WeaviateServer:
             self._process.kill()
             self._process.wait(20)
             self._process = None
+
+
+def _two_ports() -> int:
+    """The first of two free ports that follow each other."""
+    while True:
+        first = free_port()
+        with contextlib.suppress(OSError), socket.socket() as taken:
+            taken.bind(("127.0.0.1", first + 1))
+            return first
 
 
 @contextlib.contextmanager

@@ -89,11 +89,6 @@ class Requests:
             # The type says what happened; the text may have the request in it, and that has the key.
             hint = f"see whether it can be reached from here, and correct {self._words.url}"
             raise StoreError(f"{shown} does not answer: {type(error).__name__}", hint=hint) from None
-        except ValueError:
-            # JSON has no NaN and no infinity.
-            raise StoreError(
-                f"{shown} cannot be sent a number that is none", hint="see what the model gives for the documents"
-            ) from None
 
     def _refusal(self, status: int, answer: bytes) -> StoreError:
         shown = self._words.shown

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from plimsoll.indexes.layout import StorePlace
 from plimsoll.indexes.vectors import CONNECTIVITY, EXPANSION_ADD
+from plimsoll.stores.checks import require_dimension, require_numbers
 from plimsoll.stores.milvus.library import DataType, MilvusClient
 from plimsoll.stores.milvus.server import LIMIT, MilvusServer, collection_name
 from plimsoll.stores.naming import shown
@@ -75,12 +76,8 @@ class MilvusCollection:
 
     def put(self, group: int, rows: Sequence[int], vectors: Array) -> None:
         """Put rows in, in place of those that are there."""
-        import numpy as np
-
-        self._require_dimension(int(vectors.shape[1]))
-        if not np.isfinite(vectors).all():
-            hint = "see what the model gives for the documents"
-            raise StoreError("a vector has a number that is none", where=self._where(), hint=hint)
+        require_dimension(int(vectors.shape[1]), self._dimension, self._place)
+        require_numbers(vectors, self._place)
         for start in range(0, len(rows), PUT_AT_ONCE):
             records = [
                 {ROW: row, GROUP: group, VECTOR: vector.tolist()}
@@ -96,7 +93,7 @@ class MilvusCollection:
 
     def search(self, vector: Array, most: int, groups: Collection[int], hidden: Collection[int]) -> list[StoredVector]:
         """The nearest of these groups without `hidden`."""
-        self._require_dimension(len(vector))
+        require_dimension(len(vector), self._dimension, self._place)
         condition = f"{GROUP} in {sorted(groups)}"
         if hidden:
             condition += f" and {ROW} not in {sorted(hidden)}"
@@ -160,11 +157,6 @@ class MilvusCollection:
         except (KeyError, TypeError, ValueError, OverflowError):
             text = f"{self._server.shown} has a row in this collection that is not ours"
             raise StoreError(text, where=self._where(), hint=ANEW) from None
-
-    def _require_dimension(self, given: int) -> None:
-        if given != self._dimension:
-            text = f"a vector has {given} numbers, and those of this place have {self._dimension}"
-            raise StoreError(text, where=self._where(), hint="use the model that embedded the index")
 
     def _where(self) -> str:
         return shown(self._place)

@@ -7,6 +7,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from plimsoll.indexes.layout import StorePlace
+from plimsoll.stores.checks import require_dimension, require_numbers
 from plimsoll.stores.naming import shown
 from plimsoll.stores.pinecone.client import PineconeClient
 from plimsoll.stores.pinecone.places import dimension_of, drop_namespace, namespace_name
@@ -54,7 +55,8 @@ class PineconeNamespace:
 
     def put(self, group: int, rows: Sequence[int], vectors: Array) -> None:
         """Put rows in, in place of those that are there."""
-        self._require_dimension(int(vectors.shape[1]))
+        require_dimension(int(vectors.shape[1]), self._dimension, self._place)
+        require_numbers(vectors, self._place)
         for start in range(0, len(rows), PUT_AT_ONCE):
             some = zip(rows[start : start + PUT_AT_ONCE], vectors[start : start + PUT_AT_ONCE], strict=True)
             records = [
@@ -76,7 +78,7 @@ class PineconeNamespace:
 
     def search(self, vector: Array, most: int, groups: Collection[int], hidden: Collection[int]) -> list[StoredVector]:
         """The nearest of these groups without `hidden`, some at a time."""
-        self._require_dimension(len(vector))
+        require_dimension(len(vector), self._dimension, self._place)
         found: list[StoredVector] = []
         left_out = set(hidden)
         while len(found) < most:
@@ -151,11 +153,6 @@ class PineconeNamespace:
             raise StoreError(
                 text, where=self._where(), hint="build the index anew: plimsoll run --force NAME"
             ) from error
-
-    def _require_dimension(self, given: int) -> None:
-        if given != self._dimension:
-            text = f"a vector has {given} numbers, and those of this place have {self._dimension}"
-            raise StoreError(text, where=self._where(), hint="use the model that embedded the index")
 
     def _where(self) -> str:
         return shown(self._place)

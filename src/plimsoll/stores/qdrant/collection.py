@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from plimsoll.indexes.layout import StorePlace
 from plimsoll.indexes.vectors import CONNECTIVITY, EXPANSION_ADD
+from plimsoll.stores.checks import require_dimension, require_numbers
 from plimsoll.stores.naming import shown
 from plimsoll.stores.port import StoredVector, StoreError
 from plimsoll.stores.qdrant.library import models
@@ -55,7 +56,8 @@ class QdrantCollection:
 
     def put(self, group: int, rows: Sequence[int], vectors: Array) -> None:
         """Put rows in, in place of those that are there."""
-        self._require_dimension(int(vectors.shape[1]))
+        require_dimension(int(vectors.shape[1]), self._dimension, self._place)
+        require_numbers(vectors, self._place)
         for start in range(0, len(rows), AT_ONCE):
             points = [
                 models.PointStruct(id=row, vector=vector.tolist(), payload={"part": group})
@@ -73,7 +75,7 @@ class QdrantCollection:
 
     def search(self, vector: Array, most: int, groups: Collection[int], hidden: Collection[int]) -> list[StoredVector]:
         """The nearest of these groups without `hidden`."""
-        self._require_dimension(len(vector))
+        require_dimension(len(vector), self._dimension, self._place)
         condition = models.Filter(
             must=[models.FieldCondition(key="part", match=models.MatchAny(any=sorted(groups)))],
             must_not=[models.HasIdCondition(has_id=sorted(hidden))] if hidden else None,
@@ -118,11 +120,6 @@ class QdrantCollection:
         import numpy as np
 
         return StoredVector(int(point.id), _group(point), np.asarray(point.vector, dtype=np.float32))
-
-    def _require_dimension(self, given: int) -> None:
-        if given != self._dimension:
-            text = f"a vector has {given} numbers, and those of this place have {self._dimension}"
-            raise StoreError(text, where=self._where(), hint="use the model that embedded the index")
 
     def _where(self) -> str:
         return shown(self._place)

@@ -8,6 +8,7 @@ from uuid import UUID
 
 from plimsoll.indexes.layout import StorePlace
 from plimsoll.indexes.vectors import CONNECTIVITY, EXPANSION_ADD
+from plimsoll.stores.checks import require_dimension, require_numbers
 from plimsoll.stores.naming import shown
 from plimsoll.stores.port import StoredVector, StoreError
 from plimsoll.stores.weaviate.library import message
@@ -26,6 +27,8 @@ _AND, _ANY, _NONE = 7, 12, 14
 _QUORUM = 2
 """What was written is read by whoever asks next, also where objects are on several nodes."""
 _FLOATS = 1
+_LAST, _NOBODY = 2**40, -1
+"""The row and the group of what ends a build, which is deleted again."""
 _OURS = 0x706C_696D_736F_8000_8000 << 48
 """The first half of our ids, which says that they are made by nobody's rules (RFC 9562, version 8); rows follow."""
 
@@ -78,8 +81,11 @@ class WeaviateCollection:
 
     def put(self, group: int, rows: Sequence[int], vectors: Array) -> None:
         """Put rows in, in place of those that are there."""
-        self._require_dimension(int(vectors.shape[1]))
-        objects = [self._object(group, row, vector) for row, vector in zip(rows, vectors, strict=True)]
+        require_dimension(int(vectors.shape[1]), self._dimension, self._place)
+        require_numbers(vectors, self._place)
+        self._put([self._object(group, row, [_vector(v, VECTOR)]) for row, v in zip(rows, vectors, strict=True)])
+
+    def _put(self, objects: Sequence[Any]) -> None:  # Any: messages are made from their description
         for start in range(0, len(objects), PUT_AT_ONCE):
             some = objects[start : start + PUT_AT_ONCE]
             asked = message("BatchObjectsRequest")(objects=some, consistency_level=_QUORUM)
@@ -88,11 +94,17 @@ class WeaviateCollection:
                 raise StoreError(f"{text}{errors[0].error[:200]}", where=self._where(), hint="see its log")
 
     def finish(self) -> None:
-        """Nothing: what was put in is indexed when the server has answered."""
+        """Have the server write down its graph.
+
+        Seen with Weaviate 1.35: the graph of a last batch is in no file after its answer, and a server that is killed
+        then counts its objects and finds none of them. The next batch writes it, also one without a vector.
+        """
+        self._put([self._object(_NOBODY, _LAST, [])])
+        self.delete([_LAST])
 
     def search(self, vector: Array, most: int, groups: Collection[int], hidden: Collection[int]) -> list[StoredVector]:
         """The nearest of these groups without `hidden`."""
-        self._require_dimension(len(vector))
+        require_dimension(len(vector), self._dimension, self._place)
         condition = _has(GROUP, _ANY, groups)
         if hidden:
             condition = message("Filters")(operator=_AND, filters=[condition, _has(ROW, _NONE, hidden)])
@@ -156,21 +168,14 @@ class WeaviateCollection:
         row, group = numbers
         return StoredVector(row, group, np.frombuffer(vectors[0].vector_bytes, dtype="<f4").astype(np.float32))
 
-    def _object(self, group: int, row: int, vector: Array) -> Any:  # Any: as above
-        made = message("BatchObject")(
-            uuid=str(UUID(int=_OURS | row)), collection=self._name, vectors=[_vector(vector, VECTOR)]
-        )
+    def _object(self, group: int, row: int, vectors: Sequence[Any]) -> Any:  # Any: as above
+        made = message("BatchObject")(uuid=str(UUID(int=_OURS | row)), collection=self._name, vectors=vectors)
         made.properties.non_ref_properties.update({ROW: row, GROUP: group})
         return made
 
     def _described(self) -> str:
         """What says in the server what the collection is."""
         return f"plimsoll {self._place.mark}: vectors of {self._dimension} numbers"
-
-    def _require_dimension(self, given: int) -> None:
-        if given != self._dimension:
-            text = f"a vector has {given} numbers, and those of this place have {self._dimension}"
-            raise StoreError(text, where=self._where(), hint="use the model that embedded the index")
 
     def _where(self) -> str:
         return shown(self._place)
