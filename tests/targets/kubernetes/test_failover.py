@@ -17,7 +17,6 @@ from plimsoll.engine.history import RunHistory
 from plimsoll.engine.preparation import decide, missing_rights
 from plimsoll.kinds.serve import ServeResult
 from plimsoll.kubernetes.cluster import GATEWAY
-from plimsoll.kubernetes.memory.controllers import at_once
 from plimsoll.targets.features import TRAFFIC
 from plimsoll.targets.kubernetes import names
 from plimsoll.targets.kubernetes.work import failover
@@ -162,13 +161,18 @@ def test_a_promotion_while_requests_are_away_leaves_them_there_and_they_come_bac
     metrics = json.dumps({"accuracy": 0.95})
     two.onprem.does("train/triage", lambda pod: pod.leave(model_onnx="better", metrics_json=metrics))
     (two.directory / "train.py").write_text("# better")
+    assert two.run(OVER.partition("  services")[0]).state == "done"
     with dead(over.cloud.server):
         assert until(lambda: over.cloud.weights() == [0, 100])
-        prepared = two.prepared(OVER)
-        target = prepared.target
+        target = two.prepared(OVER).target
         mover = target.features.require(TRAFFIC)("triage", "api", lambda _: None, lambda: False)
         with mover.exclusive():
-            mover.weigh("1", "1", 100)
+            mover.add("1", "2")
+            mover.weigh("1", "2", 30)
+            assert over.cloud.weights() == [0, 0, 100]
+            own = json.loads(over.cloud.route()["metadata"]["annotations"][names.OWN_WEIGHTS])
+            assert sorted(own.values()) == [30, 70]
+            mover.settle("1", "2")
         assert over.cloud.weights() == [0, 100]
         target.close()
     assert until(lambda: over.cloud.weights() == [100, 0])
@@ -176,29 +180,19 @@ def test_a_promotion_while_requests_are_away_leaves_them_there_and_they_come_bac
 
 @pytest.mark.series
 def test_a_run_that_was_stopped_before_the_failover_goes_on_with_it(over: Over) -> None:
-    held = threading.Event()
-
-    def ready(pod: dict[str, object]) -> bool:
-        if "failover" in str(pod["metadata"]):
-            held.set()
-            return False
-        return True
-
-    over.two.cloud.says_ready = ready
+    over.cloud.lets = False
     prepared = over.two.prepared(OVER)
     run = ApplicationRun(prepared)
     found: list[RunHistory] = []
     carrying = threading.Thread(target=lambda: found.append(run.carry_out()))
     carrying.start()
-    assert held.wait(60)
+    assert over.cloud.begun.wait(200)
     run.stop()
     carrying.join(60)
     prepared.target.close()
     assert found[0].state == "stopped"
-    over.two.cloud.says_ready = at_once
-    over.two.cloud.cluster.delete(
-        {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "shop-api-failover", "namespace": "shop"}}
-    )
+    over.cloud.lets = True
+    over.cloud.processes[-1].kill()
 
     again = over.two.run(OVER)
     assert again.state == "done", [(step.name, step.reason) for step in again.steps]
