@@ -6,7 +6,7 @@ import json
 import signal
 import sys
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import pytest
@@ -56,7 +56,7 @@ def trains(two: Two, content: str, accuracy: float = 0.9, step: str = "train/tri
     (two.directory / "train.py").write_text(f"# {content}\n")
 
 
-def inferred(url: str, tensor: dict[str, object]) -> list[float]:
+def inferred(url: str, tensor: Mapping[str, object]) -> list[float]:
     """What a service of this machine answers."""
     request = urllib.request.Request(f"{url}/v2/models/near/infer", json.dumps({"inputs": [tensor]}).encode())
     with urllib.request.urlopen(request, timeout=30) as answer:  # of a service on this machine

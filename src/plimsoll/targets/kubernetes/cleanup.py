@@ -78,7 +78,7 @@ def services(api: Api, application: str, namespace: str) -> Mapping[str, str]:
     for _, _, each in listed(api, [(GATEWAY, "Gateway")], namespace, selector):
         addresses = each.get("status", {}).get("addresses", [])
         if addresses and has_condition(each, "Programmed"):
-            ways["gateway"] = f"http://{addresses[0]['value']}"
+            ways["gateway"] = f"http://{_host(addresses[0]['value'])}"
     found = {}
     for _, _, each in listed(api, [("apps/v1", "Deployment")], namespace, selector):
         labels = each["metadata"]["labels"]
@@ -87,6 +87,11 @@ def services(api: Api, application: str, namespace: str) -> Mapping[str, str]:
             inside = f"http://{service_name(api, application, namespace, service)}.{namespace}.svc"
             found[service] = f"{ways['gateway']}/{service}" if "gateway" in ways else inside
     return found
+
+
+def _host(address: str) -> str:
+    """An address as it stands in a URL: one of IPv6 is in brackets."""
+    return f"[{address}]" if address.count(":") > 1 else address
 
 
 def obsolete_objects(

@@ -51,7 +51,7 @@ def records(api: Api, application: str, namespace: str) -> list[Record]:
             providers = _PROVIDERS.decode(data.get(PROVIDERS, "{}"))
         except msgspec.DecodeError:
             continue
-        found.append(Record(served=_where_led(api, served, namespace), providers=providers))
+        found.append(Record(served=where_led(api, served, namespace), providers=providers))
     return found
 
 
@@ -72,11 +72,12 @@ def failed_over(api: Api, served: ServedVersions, namespace: str) -> Mapping[str
         return None
 
 
-def _where_led(api: Api, served: ServedVersions, namespace: str) -> ServedVersions:
-    """The record, with where requests go now: whoever applies the route leaves them there."""
-    if served.standby is None or failed_over(api, served, namespace) is None:
+def where_led(api: Api, served: ServedVersions, namespace: str) -> ServedVersions:
+    """What a service serves, with where its requests go now: whoever applies the route leaves them there."""
+    if served.standby is None:
         return served
-    return replace(served, standby=replace(served.standby, leads=True))
+    leads = failed_over(api, served, namespace) is not None
+    return replace(served, standby=replace(served.standby, leads=leads))
 
 
 def service_name(api: Api, application: str, namespace: str, service: str) -> str:
