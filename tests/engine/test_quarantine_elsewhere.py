@@ -78,4 +78,7 @@ def test_what_stands_by_is_named_with_the_command_by_which_it_follows(tmp_path: 
     note = standby_note(over, "api", "quarantine {service} --target {target} --version m@2")
     assert note.startswith("api-standby, which stands by on onprem, is as it was")
     assert note.endswith("plimsoll quarantine api-standby --target onprem --version m@2")
+    with pytest.raises(FileError) as refused:
+        require_here(over, "api-standby")
+    assert refused.value.hint == "plimsoll quarantine api-standby --target onprem"
     assert not standby_note(file_of(tmp_path, "{model: m}"), "api", "rollback {service}")

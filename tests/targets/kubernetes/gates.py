@@ -43,6 +43,7 @@ class Gate:
         self.server = server
         self.fronts: dict[str, int] = {}
         self.processes: list[subprocess.Popen[str]] = []
+        self.servers: list[Running] = []
         self.lets = True
         self.begun = threading.Event()
         self._starting, self._closing = threading.Lock(), False
@@ -105,7 +106,9 @@ class Gate:
     def _serves(self, running: Running) -> None:
         container = running.pod["spec"]["containers"][0]
         if PROGRAM not in container["command"]:
+            self.servers.append(running)
             running.stopped.wait()
+            self.servers.remove(running)
             return
         words = container["command"][container["command"].index(PROGRAM) + 1 :]
         given = dict(zip(words[::2], words[1::2], strict=True))

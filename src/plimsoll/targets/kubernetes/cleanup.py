@@ -27,6 +27,7 @@ from plimsoll.targets.kubernetes import names
 from plimsoll.targets.kubernetes.ends import await_gone
 from plimsoll.targets.kubernetes.listing import listed
 from plimsoll.targets.kubernetes.manifests.failover import VERSION as FAILOVER
+from plimsoll.targets.kubernetes.manifests.failover import words_of_failover
 from plimsoll.targets.kubernetes.manifests.inference_pool import PICKER, RBAC
 from plimsoll.targets.kubernetes.names import LEASES
 from plimsoll.targets.kubernetes.namespace import REMOVAL_LIMIT, await_end, is_made
@@ -86,6 +87,12 @@ def services(api: Api, application: str, namespace: str) -> Mapping[str, str]:
         if service and each.get("status", {}).get("availableReplicas", 0):
             inside = f"http://{service_name(api, application, namespace, service)}.{namespace}.svc"
             found[service] = f"{ways['gateway']}/{service}" if "gateway" in ways else inside
+    if "gateway" in ways:
+        for _, _, each in listed(api, [(GATEWAY, "HTTPRoute")], namespace, selector):
+            if words_of_failover(each):
+                # It is up, by servers of another target.
+                service = each["metadata"]["labels"].get(names.SERVICE, "")
+                found.setdefault(service, f"{ways['gateway']}/{service}")
     return found
 
 

@@ -13,6 +13,7 @@ from plimsoll.kubernetes.cluster import GATEWAY, Cluster
 from plimsoll.targets.kubernetes import names
 from plimsoll.targets.kubernetes.manifests.callers import secret_name
 from plimsoll.targets.kubernetes.manifests.failover import VERSION as FAILOVER
+from plimsoll.targets.kubernetes.manifests.failover import words_of_failover
 from plimsoll.targets.kubernetes.manifests.groups import ServedVersions
 from plimsoll.targets.kubernetes.manifests.inference_pool import PICKER
 from plimsoll.targets.kubernetes.manifests.serving import PROVIDERS, RECORD, SERVED, objects
@@ -65,7 +66,7 @@ def failed_over(api: Api, served: ServedVersions, namespace: str) -> Mapping[str
         if error.status != 403:
             raise
         return None
-    told = ((route or {"metadata": {}})["metadata"].get("annotations") or {}).get(names.FAILED_OVER, "")
+    told = words_of_failover(route) if route is not None else ""
     try:
         return _PROVIDERS.decode(told) if told else None
     except msgspec.DecodeError:
@@ -144,8 +145,10 @@ def unreachable(api: Api, application: str, cluster: Cluster, chosen: Mapping[st
         service = record.served.service
         recorded.add(service)
         wrong = flaws(own, record, cluster, chosen)
-        told = [each.sentence for each in wrong if each.fatal or not servers.get(service)]
-        if told or not servers.get(service):
+        standby = record.served.standby
+        answered = bool(servers.get(service)) or (standby is not None and standby.leads)
+        told = [each.sentence for each in wrong if each.fatal or not answered]
+        if told or not answered:
             found[service] = "; ".join(told) or "none of its servers is ready"
     for service in servers.keys() - recorded:
         name = service_name(api, application, cluster.namespace, service)
