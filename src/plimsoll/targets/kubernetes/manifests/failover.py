@@ -36,7 +36,7 @@ def failover_name(name: str) -> str:
 
 
 def words_of_failover(route: Manifest) -> str:
-    """What stands on a route whose requests go to its standby, as JSON; empty while they do not, or without a standby."""
+    """What stands on a route whose requests go to its standby, as JSON; empty while they do not."""
     front = failover_name(route["metadata"]["name"])
     backends = (each for rule in route["spec"].get("rules") or [] for each in rule.get("backendRefs") or [])
     if not any(each["name"] == front for each in backends):
