@@ -36,14 +36,22 @@ OVER = "model: triage, target: cloud, failover: {to: onprem}"
 
 
 def plan_of(
-    directory: Path, services: str, stay: str = "expect: null", facts: TargetFacts = HERE, run: str | None = None
+    directory: Path,
+    services: str,
+    stay: str = "",
+    facts: TargetFacts = HERE,
+    run: str | None = None,
+    head: str = HEAD,
+    more: str = "",
 ) -> Plan:
     (directory / "orders.csv").write_text("a,b\n1,2\n")
     for name in ("prepare.py", "train.py"):
         (directory / name).write_text("")
     path = directory / "plimsoll.yaml"
-    head = HEAD.replace(", STAY", f", {stay}" if stay != "expect: null" else "")
-    path.write_text(head + "".join(f"    {line}\n" for line in services.splitlines()))
+    beside = "".join(f"    {line}\n" for line in services.splitlines()) + "".join(
+        f"  {line}\n" for line in more.splitlines()
+    )
+    path.write_text(head.replace(", STAY", f", {stay}" if stay else "") + beside)
     file = KINDS.load(path)
     KINDS.check(file, run)
     parts = {"local": HERE, "factory": facts, "eks": facts}
@@ -73,6 +81,25 @@ def test_the_model_travels_to_the_standby_and_services_travel_nowhere(tmp_path: 
     found = {(each.step, each.to) for each in journeys(plan, "local") if each.step.startswith(("register", "s"))}
     assert ("register/triage", "factory") in found
     assert not any(step.startswith(("serve/", "standby/")) for step, _ in found)
+
+
+def test_what_stands_by_for_an_assistant_asks_no_service_of_the_other_target(tmp_path: Path) -> None:
+    (tmp_path / "manual.md").write_text("# Oil\n\nTwo litres.\n")
+    more = """\
+llms: {writer: {model: style}}
+indexes: {manuals: {documents: pages, chunk: {tokens: 200}}}
+assistants: {mechanic: {index: manuals, llm: writer}}
+"""
+    services = f"writer: {{llm: writer, target: cloud}}\napi: {{assistant: mechanic, {OVER.partition(', ')[2]}}}"
+    head = HEAD.replace("  models:\n", "    pages: {source: manual.md}\n  models:\n    style: {source: ./style.gguf}\n")
+    (tmp_path / "style.gguf").write_bytes(b"GGUF")
+    plan = plan_of(tmp_path, services, head=head, more=more)
+    assert "serve/writer" in plan.step("serve/api").needs
+    assert "serve/writer" not in plan.step("standby/api").needs
+    standby = cast("Standby", plan.step("standby/api").work)
+    assert standby.assistant is not None
+    assert standby.assistant.llm_service == ""
+    assert standby.llm is not None
 
 
 def test_other_times_lead_anew_and_nothing_of_them_leaves_the_keys_without_failover_as_they_were(

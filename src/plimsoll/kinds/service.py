@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
+from functools import partial
 from typing import Annotated, Literal
 
 from msgspec import Meta, to_builtins
@@ -293,18 +294,16 @@ class ServiceKind(Kind[Service]):
         self, part: Service, work: Serve, made_of: Sequence[Ingredient], needs: Sequence[str], planner: Planner
     ) -> AnyStep:
         """The step that serves; with what stands by for it, and what leads requests there, where the file says so."""
-        leads, before, name = failover_of(work.service, part), [], work.service
-        resources = settled_resources(part.resources)
-        if leads is not None:
-            made_of = [*made_of, setting("failover", to_builtins(part.failover))]
-            standby = standby_of(work)
-            added = planner.add(
-                name, standby, made_of, needs=needs, resources=resources, isolation=part.isolation, retries=1
-            )
-            before.append(added.name)
-        step = planner.add(name, work, made_of, needs=needs, resources=resources, isolation=part.isolation, retries=1)
-        if leads is not None:
-            planner.add(name, leads, [setting("failover", to_builtins(part.failover))], needs=[*before, step.name])
+        name, leads = work.service, failover_of(work.service, part)
+        add = partial(planner.add, name, resources=settled_resources(part.resources), isolation=part.isolation, retries=1)
+        if leads is None:
+            return add(work, made_of, needs=needs)
+        said = setting("failover", to_builtins(part.failover))
+        # A service that it asks is on its own target, and what stands by has what that one answers with itself.
+        apart = [each for each in needs if not each.startswith(f"{Serve.verb}/")]
+        standby = add(standby_of(work), [*made_of, said], needs=apart)
+        step = add(work, [*made_of, said], needs=needs)
+        planner.add(name, leads, [said], needs=[standby.name, step.name])
         return step
 
     def _settings(self, name: str, part: Service, planner: Planner) -> list[Ingredient]:

@@ -33,13 +33,20 @@ class _Listening(ThreadingHTTPServer):
 
 
 class Gate:
-    """The gateway of one cluster. `server` are the servers of its services, `fronts` what leads to other clusters."""
+    """The gateway of one cluster. `server` are the servers of its services, `fronts` what leads to other clusters.
+
+    `lets` says that pods of the latter become ready; `begun` is set once one has started.
+    """
 
     def __init__(self, bench: Bench, server: Server, place: Path) -> None:
         self.bench = bench
         self.server = server
         self.fronts: dict[str, int] = {}
         self.processes: list[subprocess.Popen[str]] = []
+        self.servers: list[Running] = []
+        self.lets = True
+        self.begun = threading.Event()
+        self._starting, self._closing = threading.Lock(), False
         self._place = place
         self._listening = _Listening(("127.0.0.1", 0), _handler(self))
         self.address = f"127.0.0.1:{self._listening.server_port}"
@@ -52,11 +59,15 @@ class Gate:
         self.bench.cluster.put({**kind, "spec": {"controllerName": "plimsoll.dev/memory"}, "status": accepted})
         self.bench.cluster.run(Gateways(address=self.address))
         self.bench.serves = self._serves
+        self.bench.says_ready = lambda pod: names.STANDS_BEFORE in pod["metadata"]["labels"]
 
     def close(self) -> None:
         """End it, and all processes that pods have started."""
         self._listening.shutdown()
         self._listening.server_close()
+        with self._starting:
+            # What starts again after this would be ended by nobody.
+            self._closing = True
         for process in self.processes:
             process.terminate()
         for process in self.processes:
@@ -95,21 +106,33 @@ class Gate:
     def _serves(self, running: Running) -> None:
         container = running.pod["spec"]["containers"][0]
         if PROGRAM not in container["command"]:
+            self.servers.append(running)
             running.stopped.wait()
+            self.servers.remove(running)
             return
         words = container["command"][container["command"].index(PROGRAM) + 1 :]
         given = dict(zip(words[::2], words[1::2], strict=True))
         given |= {"--own": f"http://127.0.0.1:{self.server.server_port}", "--host": "127.0.0.1", "--port": "0"}
         given |= {"--api": self.bench.cluster.url, "--credentials": str(self._credentials(running))}
         command = [sys.executable, "-m", PROGRAM, *(word for pair in given.items() for word in pair)]
-        with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as process:
-            self.processes.append(process)
+        with self._starting:
+            if self._closing:
+                return
+            started = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+            self.processes.append(started)
+        with started as process:
             assert process.stdout is not None
             line = process.stdout.readline()
+            if self._closing or running.stopped.is_set():
+                process.terminate()
+                return
             assert line.startswith("port "), line
             port = int(line.split()[1])
             self.fronts[running.pod["metadata"]["labels"][names.STANDS_BEFORE]] = port
             self.bench.cluster.lead(APPLICATION, running.name, PORT, port)
+            if self.lets:
+                running.ready()
+            self.begun.set()
             threading.Thread(target=_print, args=(running, process), daemon=True).start()
             while not running.stopped.wait(0.05) and process.poll() is None:
                 pass
@@ -188,6 +211,7 @@ def asked(gate: Gate, path: str = "/api/v2/models/triage") -> int:
     connection = http.client.HTTPConnection(gate.address, timeout=20)
     try:
         connection.request("GET", path)
-        return connection.getresponse().status
+        with connection.getresponse() as answer:
+            return answer.status
     finally:
         connection.close()

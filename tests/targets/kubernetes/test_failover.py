@@ -12,12 +12,12 @@ from pathlib import Path
 import pytest
 from msgspec import Struct
 
+from plimsoll.cli.spanned_plan import print_places
 from plimsoll.engine.application_run import ApplicationRun
 from plimsoll.engine.history import RunHistory
 from plimsoll.engine.preparation import decide, missing_rights
 from plimsoll.kinds.serve import ServeResult
 from plimsoll.kubernetes.cluster import GATEWAY
-from plimsoll.kubernetes.memory.controllers import at_once
 from plimsoll.targets.features import TRAFFIC
 from plimsoll.targets.kubernetes import names
 from plimsoll.targets.kubernetes.work import failover
@@ -59,14 +59,25 @@ def until(question: Callable[[], bool], limit: float = 40.0) -> bool:
 
 
 @contextmanager
-def dead(server: Server) -> Iterator[None]:
-    """The servers of a cluster are gone for a while; then others answer at the same port."""
-    port = server.server_port
-    server.shutdown()
-    server.server_close()
+def dead(gate: Gate) -> Iterator[None]:
+    """The servers of a cluster are gone for a while, and no pod of theirs is ready; then others answer there."""
+    port = gate.server.server_port
+    gate.server.shutdown()
+    gate.server.server_close()
+    for each in gate.servers:
+        each.ready(ready=False)
     yield
+    for each in gate.servers:
+        each.ready()
     again = Server(("127.0.0.1", port), Inference)
     threading.Thread(target=again.serve_forever, args=(0.01,), daemon=True).start()
+
+
+def available(over: Over) -> int:
+    """How many of the service's own servers are ready, as the cluster says."""
+    found = over.two.cloud.find("Deployment", "shop-api", "apps/v1")
+    assert found is not None
+    return int(found["status"].get("availableReplicas", 0))
 
 
 class Client:
@@ -104,7 +115,7 @@ def test_requests_are_answered_while_the_primary_is_dead_and_come_back_to_it(ove
 
     with Client(over.cloud) as client:
         assert until(lambda: len(client.statuses) > 20)
-        with dead(over.cloud.server):
+        with dead(over.cloud):
             assert until(lambda: over.cloud.weights() == [0, 100])
             moved = len(client.statuses)
             assert until(lambda: len(client.statuses) > moved + 50)
@@ -120,9 +131,13 @@ def test_requests_are_answered_while_the_primary_is_dead_and_come_back_to_it(ove
 
 @pytest.mark.series
 def test_what_stands_by_is_told_by_plan_and_status_and_removed_by_down(
-    over: Over, monkeypatch: pytest.MonkeyPatch
+    over: Over, capsys: pytest.CaptureFixture[str]
 ) -> None:
     prepared = over.two.prepared(OVER)
+    print_places(prepared)
+    told = capsys.readouterr().out
+    assert "over    api: from cloud to onprem after 1 s without a ready server, back after 2 s with one\n" in told
+    assert "where   standby/api      onprem: the file says so\n" in told
     assert {each.runs for each in decide(prepared)} == {True}
     assert not missing_rights(prepared)
     prepared.target.close()
@@ -141,12 +156,15 @@ def test_what_stands_by_is_told_by_plan_and_status_and_removed_by_down(
     # Whoever is led to the other gateway as a whole asks it as the first one.
     assert asked(over.onprem) == asked(over.onprem, "/api-standby/v2/models/triage") == 200
 
-    with dead(over.cloud.server):
+    with dead(over.cloud):
         assert until(lambda: over.cloud.weights() == [0, 100])
         notes = target.service_notes("api")
         assert any(each.startswith(f"failed over to onprem at {address} since 2") for each in notes), notes
         assert not any("is not as it should be" in each for each in notes), notes
-        assert "api" in target.services()
+        assert over.two.cloud.cluster.wait_for(lambda: available(over) == 0)
+        # It is up for whoever asks it, although it has no server of its own.
+        assert target.services()["api"] == f"http://{over.cloud.address}/api"
+        assert "api" not in target.problems()
     target.remove()
     target.close()
     for bench in (over.two.onprem, over.two.cloud):
@@ -162,13 +180,18 @@ def test_a_promotion_while_requests_are_away_leaves_them_there_and_they_come_bac
     metrics = json.dumps({"accuracy": 0.95})
     two.onprem.does("train/triage", lambda pod: pod.leave(model_onnx="better", metrics_json=metrics))
     (two.directory / "train.py").write_text("# better")
-    with dead(over.cloud.server):
+    assert two.run(OVER.partition("  services")[0]).state == "done"
+    with dead(over.cloud):
         assert until(lambda: over.cloud.weights() == [0, 100])
-        prepared = two.prepared(OVER)
-        target = prepared.target
+        target = two.prepared(OVER).target
         mover = target.features.require(TRAFFIC)("triage", "api", lambda _: None, lambda: False)
         with mover.exclusive():
-            mover.weigh("1", "1", 100)
+            mover.add("1", "2")
+            mover.weigh("1", "2", 30)
+            assert over.cloud.weights() == [0, 0, 100]
+            own = json.loads(over.cloud.route()["metadata"]["annotations"][names.OWN_WEIGHTS])
+            assert sorted(own.values()) == [30, 70]
+            mover.settle("1", "2")
         assert over.cloud.weights() == [0, 100]
         target.close()
     assert until(lambda: over.cloud.weights() == [100, 0])
@@ -176,29 +199,19 @@ def test_a_promotion_while_requests_are_away_leaves_them_there_and_they_come_bac
 
 @pytest.mark.series
 def test_a_run_that_was_stopped_before_the_failover_goes_on_with_it(over: Over) -> None:
-    held = threading.Event()
-
-    def ready(pod: dict[str, object]) -> bool:
-        if "failover" in str(pod["metadata"]):
-            held.set()
-            return False
-        return True
-
-    over.two.cloud.says_ready = ready
+    over.cloud.lets = False
     prepared = over.two.prepared(OVER)
     run = ApplicationRun(prepared)
     found: list[RunHistory] = []
     carrying = threading.Thread(target=lambda: found.append(run.carry_out()))
     carrying.start()
-    assert held.wait(60)
+    assert over.cloud.begun.wait(200)
     run.stop()
     carrying.join(60)
     prepared.target.close()
     assert found[0].state == "stopped"
-    over.two.cloud.says_ready = at_once
-    over.two.cloud.cluster.delete(
-        {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "shop-api-failover", "namespace": "shop"}}
-    )
+    over.cloud.lets = True
+    over.cloud.processes[-1].kill()
 
     again = over.two.run(OVER)
     assert again.state == "done", [(step.name, step.reason) for step in again.steps]
@@ -209,7 +222,7 @@ def test_a_run_that_was_stopped_before_the_failover_goes_on_with_it(over: Over) 
 @pytest.mark.series
 def test_what_moves_requests_goes_on_where_the_one_before_it_was_killed(over: Over) -> None:
     assert over.two.run(OVER).state == "done"
-    with dead(over.cloud.server):
+    with dead(over.cloud):
         assert until(lambda: over.cloud.weights() == [0, 100])
         since = over.cloud.route()["metadata"]["annotations"][names.FAILED_OVER]
         over.cloud.processes[-1].kill()

@@ -11,6 +11,7 @@ from plimsoll.engine.cleaning.kept import kept_of, planned_runs, states_beside
 from plimsoll.engine.run_comparison import planned_run
 from plimsoll.errors import FileError, PlimsollError
 from plimsoll.kinds.batch import BATCHES
+from plimsoll.kinds.failover import Standby
 from plimsoll.kinds.index import INDEXES
 from plimsoll.kinds.llm import LLMS
 from plimsoll.kinds.model import MODELS
@@ -127,7 +128,7 @@ def _runs(version: ModelVersion, state: StateDirectory) -> Iterator[str]:
 def _perhaps_served(version: ModelVersion, state: StateDirectory) -> Iterator[str]:
     """A target that was not asked, and where a service of the model has been brought up."""
     for planned in planned_runs(state):
-        keys = [step.key for step in planned.steps if step.name.startswith(f"{Serve.verb}/")]
+        keys = [step.key for step in planned.steps if step.name.startswith((f"{Serve.verb}/", f"{Standby.verb}/"))]
         results = [state.result(key, ServeResult) for key in keys]
         served = {name.partition("@")[0] for result in results if result for name in result.model.split(", ")}
         if version.name in served:

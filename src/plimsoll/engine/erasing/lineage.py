@@ -20,12 +20,15 @@ from plimsoll.evidence.journal import read_journal
 from plimsoll.evidence.run_events import PlannedStep, RunPlanned, StepsAdded, event_of
 from plimsoll.kinds.dataset import DATASETS, Fetch, RunCommand, is_path
 from plimsoll.kinds.environment import MakeEnvironment
+from plimsoll.kinds.failover import FailOver, Standby
 from plimsoll.kinds.index_release import ReleaseIndex
 from plimsoll.kinds.model import Register
 from plimsoll.kinds.serve import Serve
 from plimsoll.state.directory import StateDirectory
 
-WITHOUT_ROWS = frozenset({MakeEnvironment.verb, Register.verb, ReleaseIndex.verb, Serve.verb, "bring", "llm"})
+WITHOUT_ROWS = frozenset(
+    {MakeEnvironment.verb, Register.verb, ReleaseIndex.verb, Serve.verb, Standby.verb, FailOver.verb, "bring", "llm"}
+)
 """Verbs whose results name versions, addresses or environments, and have no rows of anybody."""
 
 

@@ -6,6 +6,7 @@ from plimsoll.application.loading import ApplicationFile
 from plimsoll.application.targets import LOCAL, target_named
 from plimsoll.engine.cleaning.kept import planned_runs
 from plimsoll.errors import FileError
+from plimsoll.kinds.failover import STANDBY
 from plimsoll.kinds.serve import Serve
 from plimsoll.kinds.service import SERVICES
 from plimsoll.state.directory import StateDirectory
@@ -24,7 +25,11 @@ def require_here(file: ApplicationFile, service: str) -> None:
 
 def _place_of(file: ApplicationFile, service: str) -> str:
     """The target that a service is on, as --target takes it; empty for this machine and for what is not known."""
-    part = SERVICES.of(file.application).get(service)
+    services = SERVICES.of(file.application)
+    part = services.get(service)
+    stood_for = services.get(service.removesuffix(STANDBY)) if part is None else None
+    if stood_for is not None and stood_for.failover is not None:
+        return stood_for.failover.to
     if part is not None and part.target is not None:
         return "" if target_named(file.application, part.target) == LOCAL else part.target
     directory = file.path.absolute().parent

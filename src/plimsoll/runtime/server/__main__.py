@@ -62,9 +62,10 @@ def listener_at(host: str, port: int) -> socket.socket:
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listener.bind((host, port))
-    except OSError as error:
+    except (OSError, OverflowError) as error:
+        why = error.strerror if isinstance(error, OSError) else "ports are 0 to 65535"
         raise TargetError(
-            f"the port cannot be taken: {error.strerror}",
+            f"the port cannot be taken: {why}",
             where=f"{host}:{port}",
             hint="name another, or 0 for a free one",
         ) from error

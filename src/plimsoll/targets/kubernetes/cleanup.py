@@ -31,6 +31,7 @@ from plimsoll.targets.kubernetes.listing import listed
 from plimsoll.targets.kubernetes.made_deployments import deployments
 from plimsoll.targets.kubernetes.manifests.disaggregated import PREFILL
 from plimsoll.targets.kubernetes.manifests.failover import VERSION as FAILOVER
+from plimsoll.targets.kubernetes.manifests.failover import words_of_failover
 from plimsoll.targets.kubernetes.manifests.inference_pool import PICKER
 from plimsoll.targets.kubernetes.names import LEASES
 from plimsoll.targets.kubernetes.namespace import REMOVAL_LIMIT, await_end, is_made
@@ -83,7 +84,7 @@ def services(api: Api, application: str, namespace: str) -> Mapping[str, str]:
     for _, _, each in listed(api, [(GATEWAY, "Gateway")], namespace, selector):
         addresses = each.get("status", {}).get("addresses", [])
         if addresses and has_condition(each, "Programmed"):
-            ways["gateway"] = f"http://{addresses[0]['value']}"
+            ways["gateway"] = f"http://{_host(addresses[0]['value'])}"
     found = {}
     for each in deployments(api, namespace, selector):
         labels = each["metadata"]["labels"]
@@ -91,7 +92,18 @@ def services(api: Api, application: str, namespace: str) -> Mapping[str, str]:
         if service and each.get("status", {}).get("availableReplicas", 0):
             inside = f"http://{service_name(api, application, namespace, service)}.{namespace}.svc"
             found[service] = f"{ways['gateway']}/{service}" if "gateway" in ways else inside
+    if "gateway" in ways:
+        for _, _, each in listed(api, [(GATEWAY, "HTTPRoute")], namespace, selector):
+            if words_of_failover(each):
+                # It is up, by servers of another target.
+                service = each["metadata"]["labels"].get(names.SERVICE, "")
+                found.setdefault(service, f"{ways['gateway']}/{service}")
     return found
+
+
+def _host(address: str) -> str:
+    """An address as it stands in a URL: one of IPv6 is in brackets."""
+    return f"[{address}]" if address.count(":") > 1 else address
 
 
 def obsolete_objects(

@@ -15,6 +15,7 @@ from plimsoll.targets.kubernetes.made_deployments import deployments
 from plimsoll.targets.kubernetes.manifests.callers import secret_name
 from plimsoll.targets.kubernetes.manifests.disaggregated import PREFILL
 from plimsoll.targets.kubernetes.manifests.failover import VERSION as FAILOVER
+from plimsoll.targets.kubernetes.manifests.failover import words_of_failover
 from plimsoll.targets.kubernetes.manifests.groups import ServedVersions
 from plimsoll.targets.kubernetes.manifests.inference_pool import PICKER
 from plimsoll.targets.kubernetes.manifests.serving import PROVIDERS, RECORD, SERVED, objects
@@ -55,7 +56,7 @@ def records(api: Api, application: str, namespace: str) -> list[Record]:
             providers = _PROVIDERS.decode(data.get(PROVIDERS, "{}"))
         except msgspec.DecodeError:
             continue
-        found.append(Record(served=_where_led(api, served, namespace), providers=providers))
+        found.append(Record(served=where_led(api, served, namespace), providers=providers))
     return found
 
 
@@ -69,18 +70,19 @@ def failed_over(api: Api, served: ServedVersions, namespace: str) -> Mapping[str
         if error.status != 403:
             raise
         return None
-    told = ((route or {"metadata": {}})["metadata"].get("annotations") or {}).get(names.FAILED_OVER, "")
+    told = words_of_failover(route) if route is not None else ""
     try:
         return _PROVIDERS.decode(told) if told else None
     except msgspec.DecodeError:
         return None
 
 
-def _where_led(api: Api, served: ServedVersions, namespace: str) -> ServedVersions:
-    """The record, with where requests go now: whoever applies the route leaves them there."""
-    if served.standby is None or failed_over(api, served, namespace) is None:
+def where_led(api: Api, served: ServedVersions, namespace: str) -> ServedVersions:
+    """What a service serves, with where its requests go now: whoever applies the route leaves them there."""
+    if served.standby is None:
         return served
-    return replace(served, standby=replace(served.standby, leads=True))
+    leads = failed_over(api, served, namespace) is not None
+    return replace(served, standby=replace(served.standby, leads=leads))
 
 
 def service_name(api: Api, application: str, namespace: str, service: str) -> str:
@@ -147,8 +149,10 @@ def unreachable(api: Api, application: str, cluster: Cluster, chosen: Mapping[st
         service = record.served.service
         recorded.add(service)
         wrong = flaws(own, record, cluster, chosen)
-        told = [each.sentence for each in wrong if each.fatal or not servers.get(service)]
-        if told or not servers.get(service):
+        standby = record.served.standby
+        answered = bool(servers.get(service)) or (standby is not None and standby.leads)
+        told = [each.sentence for each in wrong if each.fatal or not answered]
+        if told or not answered:
             found[service] = "; ".join(told) or "none of its servers is ready"
     for service in servers.keys() - recorded:
         name = service_name(api, application, cluster.namespace, service)

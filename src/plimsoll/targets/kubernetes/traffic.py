@@ -20,7 +20,7 @@ from plimsoll.targets.kubernetes.manifests.models import MODEL
 from plimsoll.targets.kubernetes.manifests.scaling import ACTIVATOR
 from plimsoll.targets.kubernetes.manifests.serving import RECORD, objects
 from plimsoll.targets.kubernetes.promotion_lease import PromotionLease
-from plimsoll.targets.kubernetes.standing import records
+from plimsoll.targets.kubernetes.standing import records, where_led
 from plimsoll.targets.kubernetes.work.cutover import lead_back, remove_obsolete
 from plimsoll.targets.kubernetes.work.register import pushed, version_of
 from plimsoll.targets.kubernetes.work.rollout import roll_out
@@ -242,7 +242,9 @@ class ClusterTraffic:
         return replace(self._served, file=file)
 
     def _manifests(self) -> list[Manifest]:
-        return objects(self._served, self._context.cluster, self._context.chosen)
+        # Requests may have gone to a standby, or come back from it, since this began.
+        served = where_led(self._context.api, self._served, self._context.namespace)
+        return objects(served, self._context.cluster, self._context.chosen)
 
     def _roll_out(self) -> bool:
         """Have the cluster as `_served` says; gives whether that is done, and not stopped half way."""

@@ -81,7 +81,7 @@ class SeveralAttempt(Attempt[Work]):
         """Carry the step out; go on with it when its target has been away meanwhile."""
         due = self._due()
         while True:
-            step = yield from self._answered([self._place], lambda: informed(self.step, self._session))
+            step = yield from self._answered([self._place], lambda: informed(self.step, self._session, waits=True))
             ended = yield from self._attempted(step, self.number)
             if ended.outcome == "done":
                 result = result_from_json(ended.result, self.work.result) or Result()

@@ -8,27 +8,34 @@ from msgspec.structs import replace
 
 from plimsoll.kinds.failover import FailOver
 from plimsoll.planning.steps import AnyStep
-from plimsoll.targets.several.place import Place
+from plimsoll.targets.several.place import Away, Place
 
 if TYPE_CHECKING:
     from plimsoll.targets.several.session import SeveralSession
 
 
-def informed(step: AnyStep, session: SeveralSession) -> AnyStep:
+def informed(step: AnyStep, session: SeveralSession, *, waits: bool = False) -> AnyStep:
     """A step that leads requests to a standby, with its address; every other step, and one without an answer, as it is.
 
-    Raises PlimsollError of a target that answers, and cannot say what services it has.
+    Raises Away for a target that does not answer now where the caller `waits` for it, and PlimsollError of one that
+    answers and cannot say what services it has.
     """
     work = step.work
     if not isinstance(work, FailOver):
         return step
-    address = f"{work.at}/{work.standby}" if work.at else _address(work, step, session)
+    address = f"{work.at}/{work.standby}" if work.at else _address(work, step, session, waits=waits)
     return replace(step, work=replace(work, address=address))
 
 
-def _address(work: FailOver, step: AnyStep, session: SeveralSession) -> str:
+def _address(work: FailOver, step: AnyStep, session: SeveralSession, *, waits: bool) -> str:
     there = _place(work, step, session)
-    return there.target.services().get(work.standby, "") if there is not None and not there.absence() else ""
+    if there is None:
+        return ""
+    if reason := there.absence():
+        if waits:
+            raise Away(reason, where=there.name)
+        return ""
+    return there.target.services().get(work.standby, "")
 
 
 def _place(work: FailOver, step: AnyStep, session: SeveralSession) -> Place | None:

@@ -35,6 +35,16 @@ def failover_name(name: str) -> str:
     return f"{name}-{VERSION}"
 
 
+def words_of_failover(route: Manifest) -> str:
+    """What stands on a route whose requests go to its standby, as JSON; empty while they do not."""
+    front = failover_name(route["metadata"]["name"])
+    backends = (each for rule in route["spec"].get("rules") or [] for each in rule.get("backendRefs") or [])
+    if not any(each["name"] == front for each in backends):
+        # The service does not fail over any more, and the words are of before.
+        return ""
+    return str((route["metadata"].get("annotations") or {}).get(names.FAILED_OVER, ""))
+
+
 def without_state(served: ServedVersions) -> ServedVersions:
     """What a service serves, without where its requests go at the moment: that is the route's to say."""
     return served if served.standby is None else replace(served, standby=replace(served.standby, leads=False))

@@ -33,14 +33,15 @@ from plimsoll.targets.kubernetes.work.serve import serve
 SEEN_LIMIT = 60.0
 """Seconds within which the standby has to answer from the service's target."""
 LOOK = 1.0
-_SECONDS = 5.0
-"""For one answer."""
+_SECONDS, _LARGEST = 5.0, 1 << 16
+"""Seconds for one answer, and its bytes."""
 
 
 class Seen(msgspec.Struct, frozen=True, kw_only=True):
-    """What the page says of both sides; empty words where a side is well."""
+    """What the page says: why the standby is not ready, empty where it is; and whether requests go to it."""
 
-    standby: str = ""
+    standby: str
+    leads: bool
 
 
 def stand_by(attempt: ClusterAttempt[Standby]) -> Progress:
@@ -127,7 +128,8 @@ def _unseen(context: ClusterContext, served: ServedVersions) -> str:
             connection = http.client.HTTPConnection(address, timeout=_SECONDS)
             try:
                 connection.request("GET", LOOKS)
-                return msgspec.json.decode(connection.getresponse().read(1 << 16), type=Seen).standby
+                with connection.getresponse() as answer:
+                    return msgspec.json.decode(answer.read(_LARGEST), type=Seen).standby
             finally:
                 connection.close()
     except PlimsollError as error:
