@@ -19,6 +19,7 @@ from plimsoll.kubernetes.cluster import (
     MONITORING,
     POD_GROUP,
     RAY,
+    SAGEMAKER,
     TRAINER,
 )
 from plimsoll.kubernetes.content import content
@@ -31,10 +32,15 @@ from plimsoll.targets.kubernetes.names import LEASES
 from plimsoll.targets.kubernetes.namespace import REMOVAL_LIMIT, await_end, is_made
 from plimsoll.targets.kubernetes.neighbours import neighbours, remnants, told
 from plimsoll.targets.kubernetes.own_objects import OwnObjects
+from plimsoll.targets.kubernetes.reasons.ack import endpoint_state
 from plimsoll.targets.kubernetes.standing import service_name
 
 Found = TypeVar("Found")
 KINDS = (
+    (SAGEMAKER, "Endpoint"),
+    (SAGEMAKER, "EndpointConfig"),
+    (SAGEMAKER, "Model"),
+    (SAGEMAKER, "TrainingJob"),
     (ENVOY, "BackendTrafficPolicy"),
     (GATEWAY, "HTTPRoute"),
     (GATEWAY, "Gateway"),
@@ -85,6 +91,10 @@ def services(api: Api, application: str, namespace: str) -> Mapping[str, str]:
         if service and each.get("status", {}).get("availableReplicas", 0):
             inside = f"http://{service_name(api, application, namespace, service)}.{namespace}.svc"
             found[service] = f"{ways['gateway']}/{service}" if "gateway" in ways else inside
+    for _, _, each in listed(api, [(SAGEMAKER, "Endpoint")], namespace, selector):
+        service = each["metadata"]["labels"].get(names.SERVICE)
+        if service and endpoint_state(each).state == "done":
+            found[service] = f"sagemaker:{each['metadata']['name']}"
     return found
 
 

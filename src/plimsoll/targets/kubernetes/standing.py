@@ -13,11 +13,12 @@ from plimsoll.targets.kubernetes import names
 from plimsoll.targets.kubernetes.manifests.callers import secret_name
 from plimsoll.targets.kubernetes.manifests.groups import ServedVersions
 from plimsoll.targets.kubernetes.manifests.inference_pool import PICKER
+from plimsoll.targets.kubernetes.manifests.sagemaker_endpoint import ENDPOINT
 from plimsoll.targets.kubernetes.manifests.serving import PROVIDERS, RECORD, SERVED, objects
 from plimsoll.targets.kubernetes.own_objects import OwnObjects
 from plimsoll.targets.services import shares_sentence
 
-NEEDED = frozenset({"Service", "Deployment", "InferenceService", "InferencePool", "HTTPRoute", "Gateway"})
+NEEDED = frozenset({"Service", "Deployment", "InferenceService", "InferencePool", "HTTPRoute", "Gateway", "Endpoint"})
 """Kinds without which no request arrives."""
 _PROVIDERS = msgspec.json.Decoder(dict[str, str])
 
@@ -116,6 +117,9 @@ def unreachable(api: Api, application: str, cluster: Cluster, chosen: Mapping[st
     for record in records(api, application, cluster.namespace):
         service = record.served.service
         recorded.add(service)
+        if record.providers.get("serving") == ENDPOINT:
+            # Its servers are SageMaker's: an Endpoint that does not answer is no service that is up.
+            continue
         wrong = flaws(own, record, cluster, chosen)
         told = [each.sentence for each in wrong if each.fatal or not servers.get(service)]
         if told or not servers.get(service):

@@ -37,7 +37,8 @@ class ServedVersions(Struct, frozen=True, kw_only=True):
     `latency` is the promised 99th percentile in seconds. `watched` are versions by their number. `name` is what its
     objects are called, empty for the name that goes without saying. `architectures` are those of the image. `engine` is
     a container beside the server that computes for it. `asks` is a service of the application that it asks. `auth` is
-    how its servers know their callers, by files in their pods. `isolation` is what the file asks for.
+    how its servers know their callers, by files in their pods. `isolation` is what the file asks for. `trust`
+    are public keys by name, where servers do not find them in the namespace.
     """
 
     application: str
@@ -57,6 +58,7 @@ class ServedVersions(Struct, frozen=True, kw_only=True):
     asks: str = ""
     auth: AuthSettings | None = None
     isolation: Isolation | None = None
+    trust: Mapping[str, str] = {}
 
     @property
     def objects_name(self) -> str:
