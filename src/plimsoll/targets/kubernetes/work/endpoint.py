@@ -18,6 +18,7 @@ from plimsoll.targets.kubernetes import names
 from plimsoll.targets.kubernetes.attempt import ClusterAttempt, ClusterContext
 from plimsoll.targets.kubernetes.manifests.groups import ServedVersions
 from plimsoll.targets.kubernetes.reasons.ack import AckState, endpoint_state, refusal_of
+from plimsoll.targets.kubernetes.work.cutover import remove_obsolete
 
 LOOK = 5.0
 """Seconds between two looks."""
@@ -37,7 +38,8 @@ def bring_up(attempt: ClusterAttempt[Serve], served: ServedVersions, manifests: 
     unready = yield from _until_ready(attempt, manifests)
     if unready is not None:
         return unready
-    _remove_former(context, served, manifests)
+    if removed := remove_obsolete(context, served.service, manifests, attempt.stopping):
+        yield attempt.seen(Waiting(attempt=attempt.number, reason=f"{removed} objects of before are removed"))
     result = ServeResult(
         model=", ".join(f"{each.name}@{each.version}" for each in served.file.models),
         digest=served.file.models[0].digest,
@@ -93,13 +95,3 @@ def _state(context: ClusterContext, manifests: Sequence[Manifest]) -> AckState:
         if (refused := refusal_of(each)) is not None:
             return refused
     return endpoint_state(standing[-1])
-
-
-def _remove_former(context: ClusterContext, served: ServedVersions, manifests: Sequence[Manifest]) -> None:
-    """Remove Models and shares of before, which nothing leads to any more."""
-    kept = {(each["kind"], each["metadata"]["name"]) for each in manifests}
-    labels = {**names.of_application(context.application), names.SERVICE: served.service}
-    for kind in ("EndpointConfig", "Model"):
-        for each in context.api.list(SAGEMAKER, kind, context.namespace, names.selector(labels)):
-            if (kind, each["metadata"]["name"]) not in kept:
-                context.own.delete({**each, "apiVersion": SAGEMAKER, "kind": kind})
