@@ -18,7 +18,7 @@ class SageMaker(Part, frozen=True, kw_only=True):
     role: Annotated[
         str,
         Meta(
-            pattern=r"^arn:aws[a-z-]*:iam::[0-9]{12}:role/[\w+=,.@/-]{1,512}$",
+            pattern=r"^arn:aws[a-z-]*:iam::[0-9]{12}:role/[A-Za-z0-9_+=,.@/-]{1,512}$",
             description="the ARN of the IAM role that the jobs have; it pulls from the registry and pushes to it",
             examples=["arn:aws:iam::123456789012:role/training"],
         ),

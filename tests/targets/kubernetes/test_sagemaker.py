@@ -289,6 +289,8 @@ def test_what_sagemaker_does_not_do_is_refused_before_anything_is_made(ack: Benc
         return [each.message for each in check(Plan(application=APPLICATION, target="memory", steps=(step,)))]
 
     assert refused(training(ack)) == []
+    # Spot machines of SageMaker are none of the cluster's nodes.
+    assert refused(training(ack, resources=WorkerResources(cpu=0.1, spot="only"))) == []
     assert "is MPI's" in refused(training(ack, framework="mpi", workers=2))[0]
     assert "kept apart strictly" in refused(training(ack, isolation=Isolation(level="strict")))[0]
     adapter = TrainGang(command="python train.py", framework="none", base=Base(reference="m@1"))

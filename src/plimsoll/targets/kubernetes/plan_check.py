@@ -42,7 +42,7 @@ def problems(plan: Plan, cluster: Cluster, chosen: Mapping[str, str]) -> tuple[S
         *_unnameable([*made, *later], cluster),
         *_meeting([*made, *later]),
         *missing_classes(plan, cluster),
-        *node_problems(plan, cluster),
+        *node_problems(plan, cluster, chosen),
     )
     return tuple(dict.fromkeys(found))
 

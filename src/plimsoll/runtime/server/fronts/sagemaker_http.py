@@ -20,7 +20,8 @@ PING, INVOCATIONS = "/ping", "/invocations"
 class SageMakerHttp:
     """Answers the two paths: an `HttpFront`."""
 
-    root = INVOCATIONS
+    root = OpenInferenceHttp.root
+    """Its own paths are for SageMaker: people are told of those of the protocol."""
 
     def __init__(self, plane: DataPlane) -> None:
         self._plane = plane
