@@ -20,7 +20,7 @@ class PodIdentity(Part, frozen=True, kw_only=True):
         Annotated[
             str,
             Meta(
-                pattern=r"^arn:aws[a-z-]*:iam::[0-9]{12}:role/[\w+=,.@/-]{1,512}$",
+                pattern=r"^arn:aws[a-z-]*:iam::[0-9]{12}:role/[A-Za-z0-9_+=,.@/-]{1,512}$",
                 description="the ARN of an IAM role, for EKS",
                 examples=["arn:aws:iam::123456789012:role/orders"],
             ),

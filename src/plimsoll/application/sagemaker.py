@@ -1,4 +1,4 @@
-"""Trainings that Amazon SageMaker carries out, in the words of a target. Pure.
+"""Trainings and services that Amazon SageMaker carries out, in the words of a target. Pure.
 
 Source: CreateTrainingJob of the SageMaker API, as the ACK controller has its fields.
 """
@@ -13,12 +13,12 @@ from plimsoll.application.parts import Part
 
 
 class SageMaker(Part, frozen=True, kw_only=True):
-    """Have trainings carried out by SageMaker, through the ACK controller of the cluster."""
+    """Have trainings, and services with `serve`, carried out by SageMaker, through the cluster's ACK controller."""
 
     role: Annotated[
         str,
         Meta(
-            pattern=r"^arn:aws[a-z-]*:iam::[0-9]{12}:role/[\w+=,.@/-]{1,512}$",
+            pattern=r"^arn:aws[a-z-]*:iam::[0-9]{12}:role/[A-Za-z0-9_+=,.@/-]{1,512}$",
             description="the ARN of the IAM role that the jobs have; it pulls from the registry and pushes to it",
             examples=["arn:aws:iam::123456789012:role/training"],
         ),
@@ -39,6 +39,17 @@ class SageMaker(Part, frozen=True, kw_only=True):
             examples=["ml.m5.xlarge"],
         ),
     ]
+    serve: (
+        Annotated[
+            str,
+            Meta(
+                pattern=r"^ml\.[a-z0-9-]{1,30}\.[a-z0-9-]{1,30}$",
+                description="the machine of each service; with it services are Endpoints, without it they run in pods",
+                examples=["ml.m5.large"],
+            ),
+        ]
+        | None
+    ) = None
     volume: Annotated[int, Meta(ge=1, le=16384, description="the disk of each machine, in GB")] = 30
     subnets: Annotated[tuple[str, ...], Meta(description="subnets of a VPC, from which the registry is reached")] = ()
     security_groups: Annotated[tuple[str, ...], Meta(description="security groups in that VPC")] = ()

@@ -40,6 +40,9 @@ KINDS = (
     f"{INFERENCE}/InferencePool",
     f"{DRA}/DeviceClass",
     f"{SAGEMAKER}/TrainingJob",
+    f"{SAGEMAKER}/Model",
+    f"{SAGEMAKER}/EndpointConfig",
+    f"{SAGEMAKER}/Endpoint",
 )
 """Kinds whose presence decides what carries a need."""
 READ_ONLY = frozenset({f"{DRA}/DeviceClass"})
@@ -104,13 +107,15 @@ class PodAccount(Struct, frozen=True, kw_only=True):
 class SageMakerPlace(Struct, frozen=True, kw_only=True):
     """How trainings are handed to SageMaker: the role of the jobs, where they leave what they make, their machines.
 
-    `volume` is in GB. Without `subnets` the jobs are in no VPC of the user.
+    `volume` is in GB. `serve` is the machine of services, empty where they run in pods. Without `subnets` they are in
+    no VPC of the user.
     """
 
     role: str
     output: str
     instance: str
     volume: int
+    serve: str = ""
     subnets: tuple[str, ...] = ()
     security_groups: tuple[str, ...] = ()
 

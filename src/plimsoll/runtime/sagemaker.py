@@ -1,4 +1,4 @@
-"""`python -m plimsoll.runtime.sagemaker train`: a pod's task in a container of Amazon SageMaker.
+"""`python -m plimsoll.runtime.sagemaker train|serve`: a pod's task, or a server, in a container of Amazon SageMaker.
 
 SageMaker gives no command and no variable that is long enough: the task comes as hyperparameters, in pieces, and the
 rank from the names of the hosts. A reason that it fails for is left where SageMaker reads it.
@@ -21,8 +21,11 @@ from msgspec import Struct
 from plimsoll.decoding import UNREADABLE, decodable
 from plimsoll.errors import PlimsollError, TargetError
 from plimsoll.runtime.pod_task import RANK_VARIABLE, TASK_VARIABLE
+from plimsoll.runtime.sagemaker_serving import serve
 
 PLACE = "/opt/ml"
+ENTRY = ("python", "-m", "plimsoll.runtime.sagemaker")
+"""What an image starts with that SageMaker runs: it says only `train` or `serve`."""
 _PIECE = 256
 """Characters of a hyperparameter."""
 MOST_PIECES = 100
@@ -73,8 +76,10 @@ def main() -> NoReturn:
     # The first process of a container is not ended by a signal that it has no handler for.
     signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
     try:
+        if sys.argv[1:] == ["serve"]:
+            serve(place / "plimsoll")
         if sys.argv[1:] != ["train"]:
-            raise TargetError(f"SageMaker asks for {' '.join(sys.argv[1:])[:100]!r}, and this image trains")
+            raise TargetError(f"SageMaker asks for {' '.join(sys.argv[1:])[:100]!r}, and not to train or to serve")
         os.environ[TASK_VARIABLE] = joined(_read(place / "input/config/hyperparameters.json", dict[str, str]))
         hosts = _read(place / "input/config/resourceconfig.json", _Hosts)
         os.environ[RANK_VARIABLE] = str(rank_of(hosts.current_host, hosts.hosts))

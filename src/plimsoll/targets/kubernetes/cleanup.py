@@ -21,6 +21,7 @@ from plimsoll.kubernetes.cluster import (
     POD_GROUP,
     RAY,
     RBAC,
+    SAGEMAKER,
     TRAINER,
 )
 from plimsoll.kubernetes.content import content
@@ -37,10 +38,15 @@ from plimsoll.targets.kubernetes.names import LEASES
 from plimsoll.targets.kubernetes.namespace import REMOVAL_LIMIT, await_end, is_made
 from plimsoll.targets.kubernetes.neighbours import neighbours, remnants, told
 from plimsoll.targets.kubernetes.own_objects import OwnObjects
+from plimsoll.targets.kubernetes.reasons.ack import endpoint_state
 from plimsoll.targets.kubernetes.standing import service_name
 
 Found = TypeVar("Found")
 KINDS = (
+    (SAGEMAKER, "Endpoint"),
+    (SAGEMAKER, "EndpointConfig"),
+    (SAGEMAKER, "Model"),
+    (SAGEMAKER, "TrainingJob"),
     (ENVOY, "BackendTrafficPolicy"),
     (GATEWAY, "HTTPRoute"),
     (GATEWAY, "Gateway"),
@@ -98,6 +104,10 @@ def services(api: Api, application: str, namespace: str) -> Mapping[str, str]:
                 # It is up, by servers of another target.
                 service = each["metadata"]["labels"].get(names.SERVICE, "")
                 found.setdefault(service, f"{ways['gateway']}/{service}")
+    for _, _, each in listed(api, [(SAGEMAKER, "Endpoint")], namespace, selector):
+        service = each["metadata"]["labels"].get(names.SERVICE)
+        if service and endpoint_state(each).state == "done":
+            found[service] = f"sagemaker:{each['metadata']['name']}"
     return found
 
 

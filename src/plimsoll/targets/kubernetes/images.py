@@ -127,10 +127,11 @@ class Images:
             return self._cluster.base
         return self._pushed_images(f"{self._path}/base", lambda base: compose(base, [], user=""))
 
-    def runtime(self, *extras: str) -> str:
+    def runtime(self, *extras: str, starts: tuple[str, ...] = ()) -> str:
         """The image of our server, scorer, puller and fetcher, as nodes pull it; `extras` such as `s3` are for sources.
 
-        Raises MissingExtra for one that is not installed here.
+        `starts` is what it begins with, as root, where nobody gives a command. Raises MissingExtra for an extra that is
+        not installed here.
         """
         wanted = ("serve", *extras)
         name = "-".join([COMMON, *extras])
@@ -138,7 +139,7 @@ class Images:
         def layers(base: BaseImage) -> list[Layer]:
             return runtime_layers(self._store, PythonTarget.of(base), wanted)
 
-        return self._once(name, lambda: self._pushed(name, layers, ""))
+        return self._once(f"{name} {starts}", lambda: self._pushed(name, layers, "", starts=starts))
 
     def architectures(self) -> tuple[str, ...]:
         """The architectures of all images: those of the nodes that the base has too; empty where nodes have none.

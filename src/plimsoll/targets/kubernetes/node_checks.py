@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from plimsoll.kinds.model import TrainGang
 from plimsoll.kubernetes.accelerators import ACCELERATORS_BY_NAME, node_labels, nodes_with, platforms_with
@@ -10,14 +10,17 @@ from plimsoll.kubernetes.cluster import Cluster
 from plimsoll.kubernetes.platforms import BY_NAME, may_go, platform_of
 from plimsoll.planning.capacity import Shortfall
 from plimsoll.planning.steps import AnyStep, Plan
+from plimsoll.targets.kubernetes.manifests.sagemaker import runs_on_sagemaker
 
 _RETRIES = 3
 """What a plan proposes to a training on nodes that may go."""
 
 
-def node_problems(plan: Plan, cluster: Cluster) -> Iterator[Shortfall]:
-    """What no node of the cluster will do for a step."""
+def node_problems(plan: Plan, cluster: Cluster, chosen: Mapping[str, str]) -> Iterator[Shortfall]:
+    """What no node of the cluster will do for a step; machines of SageMaker are none of its nodes."""
     for step in plan.steps:
+        if runs_on_sagemaker(step, chosen):
+            continue
         yield from _of_accelerators(step, cluster)
         yield from _of_spot(step, cluster)
 

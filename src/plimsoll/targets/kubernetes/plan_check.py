@@ -45,7 +45,7 @@ def problems(plan: Plan, cluster: Cluster, chosen: Mapping[str, str]) -> tuple[S
         *_meeting([*made, *later]),
         *missing_classes(plan, cluster),
         *_unpicked(plan, cluster, chosen),
-        *node_problems(plan, cluster),
+        *node_problems(plan, cluster, chosen),
     )
     return tuple(dict.fromkeys(found))
 

@@ -95,6 +95,12 @@ def _sagemaker(cluster: Cluster) -> str:
     return f"Amazon SageMaker on {place.instance}, by the ACK controller" if place is not None else ""
 
 
+def _endpoint(cluster: Cluster) -> str:
+    """Never by itself either."""
+    place = cluster.sagemaker
+    return f"Endpoints of Amazon SageMaker on {place.serve}" if place is not None and place.serve else ""
+
+
 def _gateway(cluster: Cluster) -> str:
     return f"GatewayClass {cluster.gateways[0]} is accepted" if cluster.gateways else ""
 
@@ -155,6 +161,11 @@ NEEDS: Mapping[str, tuple[_Offer, ...]] = {
     "serving": (
         _Offer(name="deployment", ready=_always("a Deployment and a Service")),
         _Offer(name="kserve", ready=_always("KServe keeps the servers"), kinds=(f"{KSERVE}/InferenceService",)),
+        _Offer(
+            name="endpoint",
+            ready=_endpoint,
+            kinds=(f"{SAGEMAKER}/Endpoint", f"{SAGEMAKER}/EndpointConfig", f"{SAGEMAKER}/Model"),
+        ),
     ),
     "engines": (
         _Offer(name="sidecar", ready=_always("vllm and tgi run beside our server, in pods like those of all services")),
@@ -246,6 +257,8 @@ def choose(cluster: Cluster, need: str, preferred: Iterable[str] = ()) -> Choice
 def never_zero(cluster: Cluster, serving: str) -> str:
     """Why a service cannot be without any server on this cluster; empty where it can."""
     scaled = f"{KEDA}/ScaledObject"
+    if serving == "endpoint":
+        return "an Endpoint of SageMaker always has a machine"
     if not cluster.serves(scaled):
         return "KEDA is not installed"
     if verb := cluster.barred.get(scaled):

@@ -18,12 +18,22 @@ from plimsoll.targets.kubernetes.manifests.failover import VERSION as FAILOVER
 from plimsoll.targets.kubernetes.manifests.failover import words_of_failover
 from plimsoll.targets.kubernetes.manifests.groups import ServedVersions
 from plimsoll.targets.kubernetes.manifests.inference_pool import PICKER
+from plimsoll.targets.kubernetes.manifests.sagemaker_endpoint import ENDPOINT
 from plimsoll.targets.kubernetes.manifests.serving import PROVIDERS, RECORD, SERVED, objects
 from plimsoll.targets.kubernetes.own_objects import OwnObjects
 from plimsoll.targets.services import shares_sentence
 
 NEEDED = frozenset(
-    {"Service", "Deployment", "InferenceService", "LLMInferenceService", "InferencePool", "HTTPRoute", "Gateway"}
+    {
+        "Service",
+        "Deployment",
+        "InferenceService",
+        "LLMInferenceService",
+        "InferencePool",
+        "HTTPRoute",
+        "Gateway",
+        "Endpoint",
+    }
 )
 """Kinds without which no request arrives."""
 _PROVIDERS = msgspec.json.Decoder(dict[str, str])
@@ -148,6 +158,9 @@ def unreachable(api: Api, application: str, cluster: Cluster, chosen: Mapping[st
     for record in records(api, application, cluster.namespace):
         service = record.served.service
         recorded.add(service)
+        if record.providers.get("serving") == ENDPOINT:
+            # Its servers are SageMaker's: an Endpoint that does not answer is no service that is up.
+            continue
         wrong = flaws(own, record, cluster, chosen)
         standby = record.served.standby
         answered = bool(servers.get(service)) or (standby is not None and standby.leads)

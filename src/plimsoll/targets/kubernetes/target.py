@@ -59,6 +59,7 @@ from plimsoll.targets.kubernetes.lacks import lacks
 from plimsoll.targets.kubernetes.leavings import ClusterLeavings
 from plimsoll.targets.kubernetes.manifests.isolation import isolation_facts
 from plimsoll.targets.kubernetes.manifests.sagemaker import sagemaker_place, sagemaker_problems
+from plimsoll.targets.kubernetes.manifests.sagemaker_endpoint import endpoint_problems
 from plimsoll.targets.kubernetes.node_notes import node_notes
 from plimsoll.targets.kubernetes.plan_check import problems, require_namespace
 from plimsoll.targets.kubernetes.promotion_lease import PromotionLease
@@ -236,6 +237,7 @@ class KubernetesTarget:
         return (
             *identity_problems(options.identity, cluster, options.called),
             *sagemaker_problems(plan, cluster, self._providers()),
+            *endpoint_problems(plan, self._providers()),
             *problems(plan, cluster, {need: each.provider for need, each in self._chosen().items()}),
         )
 
@@ -370,10 +372,12 @@ class KubernetesTarget:
         # Whoever writes how it is used in the file wants it used, unless the command line says otherwise.
         if by_file and "pods" not in prefer:
             prefer = (*prefer, "sagemaker")
+        if self._options.sagemaker is not None and self._options.sagemaker.serve:
+            prefer = (*prefer, "endpoint")
         try:
             return {need: choose(self.cluster, need, prefer) for need in needs(self.cluster, prefer)}
         except FileError as error:
-            if not by_file or not error.message.startswith("sagemaker "):
+            if not by_file or not error.message.startswith(("sagemaker ", "endpoint ")):
                 raise
             hint = "install the ACK controller of SageMaker, or remove it: trainings then run in pods"
             raise FileError(error.message, where=f"spec.targets.{self._options.called}.sagemaker", hint=hint) from error

@@ -17,6 +17,7 @@ from plimsoll.targets.kubernetes import names
 from plimsoll.targets.kubernetes.attempt import ClusterContext
 from plimsoll.targets.kubernetes.manifests.groups import PORT, ServedVersions
 from plimsoll.targets.kubernetes.manifests.models import MODEL
+from plimsoll.targets.kubernetes.manifests.sagemaker_endpoint import ENDPOINT
 from plimsoll.targets.kubernetes.manifests.scaling import ACTIVATOR
 from plimsoll.targets.kubernetes.manifests.serving import RECORD, objects
 from plimsoll.targets.kubernetes.promotion_lease import PromotionLease
@@ -52,6 +53,10 @@ def traffic_of(
     if len(fitting) > 1:
         raise PlimsollError(f"several services have model {model}", hint=f"say --service: {', '.join(fitting)}")
     served = next(iter(fitting.values()))
+    if context.chosen["serving"] == ENDPOINT:
+        hint = "write the versions and their weights into the file, and run again: SageMaker leads requests over"
+        text = f"the traffic of {served.service} is SageMaker's, and no promotion compares its versions"
+        raise PlimsollError(text, hint=hint)
     return ClusterTraffic(context, served, model or min(_models_of(served)), say, stopped)
 
 

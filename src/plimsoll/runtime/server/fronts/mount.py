@@ -183,7 +183,7 @@ class Mount:
             return constant(error(403, stranger), self._fronts[0]) if stranger else endpoint
         if self._hosts and (stranger := self._hosts.stranger(head.headers)):
             return constant(error(403, stranger), self._fronts[0])
-        roots = " or ".join(front.root for front in self._fronts)
+        roots = " or ".join(dict.fromkeys(front.root for front in self._fronts))
         reason = f"there is nothing at this path; the paths of models start with {roots}"
         return constant(error(404, reason), self._fronts[0])
 

@@ -10,12 +10,14 @@ from plimsoll.runtime.server.fronts.mount import Mount
 from plimsoll.runtime.server.fronts.open_inference_http.front import OpenInferenceHttp
 from plimsoll.runtime.server.fronts.openai.front import OpenAi
 from plimsoll.runtime.server.fronts.retrieval_http import RetrievalHttp
+from plimsoll.runtime.server.fronts.sagemaker_http import SageMakerHttp
 from plimsoll.runtime.server.hosts import KnownHosts
 
 HTTP_FRONTS: dict[str, Callable[[DataPlane], HttpFront]] = {
     "open-inference": OpenInferenceHttp,
     "openai": OpenAi,
     "retrieval": RetrievalHttp,
+    "sagemaker": SageMakerHttp,
 }
 """In the order in which they are asked for a path; the first also answers paths that belong to none."""
 

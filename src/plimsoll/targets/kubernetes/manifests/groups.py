@@ -53,7 +53,8 @@ class ServedVersions(Struct, frozen=True, kw_only=True):
     a container beside the server that computes for it, `prefiller` one that only reads questions, of which there are
     `prefillers` in pods of their own. `asks` is a service of the application that it asks. `auth` is how its servers
     know their callers, by files in their pods. `isolation` is what the file asks for. `standby` answers while its
-    servers do not. `stands_for` is the service that it stands by for itself, whose way in it has too.
+    servers do not. `stands_for` is the service that it stands by for itself, whose way in it has too. `trust` are
+    public keys by name, where servers do not find them in the namespace.
     """
 
     application: str
@@ -77,6 +78,7 @@ class ServedVersions(Struct, frozen=True, kw_only=True):
     isolation: Isolation | None = None
     standby: Standby | None = None
     stands_for: str = ""
+    trust: Mapping[str, str] = {}
 
     @property
     def objects_name(self) -> str:

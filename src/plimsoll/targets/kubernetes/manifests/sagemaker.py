@@ -38,6 +38,7 @@ def sagemaker_place(asked: SageMaker | None) -> SageMakerPlace | None:
         output=asked.output,
         instance=asked.instance,
         volume=asked.volume,
+        serve=asked.serve or "",
         subnets=asked.subnets,
         security_groups=asked.security_groups,
     )

@@ -37,6 +37,7 @@ from plimsoll.targets.kubernetes.manifests.pod import (
 )
 from plimsoll.targets.kubernetes.manifests.policies import service_policy
 from plimsoll.targets.kubernetes.manifests.runtimes import runtime_of
+from plimsoll.targets.kubernetes.manifests.sagemaker_endpoint import ENDPOINT, endpoint_objects
 from plimsoll.targets.kubernetes.manifests.scaling import (
     activator_labels,
     activator_of,
@@ -70,6 +71,9 @@ def objects(served: ServedVersions, cluster: Cluster, chosen: Mapping[str, str])
     """
     name = served.objects_name
     labels = {**names.of_application(served.application), names.SERVICE: served.service}
+    if chosen["serving"] == ENDPOINT and cluster.sagemaker is not None:
+        record = served_record(name, labels, served, chosen)
+        return [record, *endpoint_objects(name, labels, served, cluster.sagemaker)]
     groups = grouped(name, served, labels, apart=chosen["traffic"] == "gateway")
     found = [
         service_account(served.application, cluster.pull_secrets),

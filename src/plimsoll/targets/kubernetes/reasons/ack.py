@@ -47,7 +47,7 @@ class AckState(Struct, frozen=True, kw_only=True):
 def training_state(found: Object, limit: float) -> AckState:
     """How a TrainingJob stands; `limit` are the seconds that it may run."""
     status = found.get("status") or {}
-    said = {each.get("type"): each for each in status.get("conditions") or [] if each.get("status") == "True"}
+    said = _conditions(found)
     match status.get("trainingJobStatus"):
         case "Completed":
             return AckState(state="done")
@@ -70,6 +70,45 @@ def training_state(found: Object, limit: float) -> AckState:
     if status.get("trainingJobStatus") == "Stopping":
         return AckState(words="SageMaker stops it")
     return AckState(words=_STAGES.get(str(status.get("secondaryStatus", "")), ""))
+
+
+def refusal_of(found: Object) -> AckState | None:
+    """What AWS has refused of an object; None where it has refused nothing."""
+    said = _conditions(found)
+    if TERMINAL in said:
+        words = f"SageMaker refuses {_called(found)}: {_said(said[TERMINAL])}"
+        return AckState(state="failed", words=words, lasting=True)
+    if RECOVERABLE in said:
+        words = f"SageMaker's controller tries {_called(found)} again, for it was refused: {_said(said[RECOVERABLE])}"
+        return AckState(words=words)
+    return None
+
+
+def endpoint_state(found: Object) -> AckState:
+    """How an Endpoint stands: it answers once it has the shares that its object names."""
+    status = found.get("status") or {}
+    wanted = found.get("spec", {}).get("endpointConfigName")
+    match status.get("endpointStatus"):
+        case "InService" if status.get("latestEndpointConfigName") == wanted:
+            return AckState(state="done")
+        case "Failed":
+            return AckState(state="failed", words=_line(status.get("failureReason")) or "SageMaker says no more")
+        case "OutOfService":
+            return AckState(state="failed", words="SageMaker has taken it out of service")
+        case "RollingBack":
+            return AckState(words="SageMaker leads it back to what it was")
+        case None if not status.get("conditions"):
+            return AckState(words="the controller of SageMaker has not looked at it yet", silent=True)
+    return AckState(words="SageMaker starts its machines and leads requests to them")
+
+
+def _conditions(found: Object) -> dict[str, Object]:
+    conditions = (found.get("status") or {}).get("conditions") or []
+    return {str(each.get("type")): each for each in conditions if each.get("status") == "True"}
+
+
+def _called(found: Object) -> str:
+    return f"the {found.get('kind', 'object')} {found.get('metadata', {}).get('name', '')}".strip()
 
 
 def _said(condition: Object) -> str:

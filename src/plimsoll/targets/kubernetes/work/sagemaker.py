@@ -14,6 +14,7 @@ from plimsoll.evidence.run_events import Waiting, WorkloadFound
 from plimsoll.kinds.model import TrainGang
 from plimsoll.kubernetes.api import Api, ApiError, Manifest
 from plimsoll.kubernetes.cluster import SAGEMAKER
+from plimsoll.runtime.sagemaker import ENTRY
 from plimsoll.targets.attempt import STOPPED, AttemptOutcome, Progress, done, failed
 from plimsoll.targets.kubernetes import names
 from plimsoll.targets.kubernetes.attempt import ClusterAttempt, ClusterContext
@@ -145,7 +146,7 @@ def _job(attempt: ClusterAttempt[TrainGang]) -> Manifest:
 
 def _image(attempt: ClusterAttempt[TrainGang], context: ClusterContext) -> str:
     """The step's image, which starts the task by itself, as root: SageMaker gives no command, and no user."""
-    return code_image(attempt.step, context, starts=("python", "-m", "plimsoll.runtime.sagemaker"))
+    return code_image(attempt.step, context, starts=ENTRY)
 
 
 def _is_under_way(attempt: ClusterAttempt[TrainGang], job: Manifest) -> Generator[Observation, None, bool]:

@@ -24,7 +24,9 @@ from plimsoll.registry.versions import ModelVersion
 from plimsoll.runtime.client import calling_as
 from plimsoll.runtime.inference_check import Checked, check_inference
 from plimsoll.runtime.llm_check import check_llm
+from plimsoll.runtime.sagemaker import ENTRY
 from plimsoll.runtime.server.service_file import ModelFile, ServiceFile
+from plimsoll.signing.keys import KeyRing
 from plimsoll.targets.assistants import rules_of
 from plimsoll.targets.attempt import AttemptOutcome, Progress, done
 from plimsoll.targets.kubernetes import names
@@ -37,12 +39,14 @@ from plimsoll.targets.kubernetes.manifests.callers import in_pods as callers_in_
 from plimsoll.targets.kubernetes.manifests.groups import ServedVersions
 from plimsoll.targets.kubernetes.manifests.groups import Standby as StandbyPlace
 from plimsoll.targets.kubernetes.manifests.models import MODEL
+from plimsoll.targets.kubernetes.manifests.sagemaker_endpoint import ENDPOINT
 from plimsoll.targets.kubernetes.manifests.serving import objects
 from plimsoll.targets.kubernetes.own_code import alone, commands_of, in_pods, pipeline_models
 from plimsoll.targets.kubernetes.promotion_lease import PromotionLease
 from plimsoll.targets.kubernetes.standing import flaws, records, service_name
 from plimsoll.targets.kubernetes.work.callers import bring_callers, forget_callers, require_judged, run_token
 from plimsoll.targets.kubernetes.work.cutover import remove_obsolete
+from plimsoll.targets.kubernetes.work.endpoint import bring_up, endpoint_address, is_answering
 from plimsoll.targets.kubernetes.work.references import Referenced, make_references, watched
 from plimsoll.targets.kubernetes.work.register import pushed, version_of
 from plimsoll.targets.kubernetes.work.rollout import Waits, is_of, is_rolled_out, roll_out
@@ -68,6 +72,8 @@ def serve(attempt: ClusterAttempt[Serve]) -> Progress:
     PromotionLease(context.api, context.application, context.namespace, served.objects_name).require_none()
     began = time.monotonic()
     manifests = objects(served, context.cluster, context.chosen)
+    if context.chosen["serving"] == ENDPOINT:
+        return (yield from bring_up(attempt, served, manifests))
     token = bring_callers(context, work, served, manifests)
     unready = yield from _recorded(attempt, roll_out(context, step.key, manifests, attempt.stopping))
     if unready is not None:
@@ -106,6 +112,10 @@ def standing(step: Step[Serve], context: ClusterContext) -> ServeResult | None:
     if record is None:
         return None
     name = record.objects_name
+    if context.chosen["serving"] == ENDPOINT:
+        # It is asked by nobody here, also not by whoever has brought it up.
+        model = ", ".join(f"{each.name}@{each.version}" for each in record.file.models)
+        return ServeResult(model=model, digest=record.file.models[0].digest, url=endpoint_address(name))
     try:
         with to_service(context.api, context.namespace, name) as address:
             token = run_token(context.own, record)
@@ -149,7 +159,8 @@ def served_of(step: Step[Serve], context: ClusterContext) -> ServedVersions:
     """What a service's step comes to, with its model where pods find it."""
     work = step.work
     what = _answering(step, context)
-    image = _image(step, _versions(work, context).values(), context)
+    by_endpoint = context.chosen["serving"] == ENDPOINT
+    image = _image(step, _versions(work, context).values(), context, starts=ENTRY if by_endpoint else ())
     plain, name = (
         names.service(context.application, work.service),
         service_name(context.api, context.application, context.namespace, work.service),
@@ -176,6 +187,7 @@ def served_of(step: Step[Serve], context: ClusterContext) -> ServedVersions:
         watched=watched(step, work.reference, _referenced(step, context), context) if work.reference else {},
         standby=_standby(work, context),
         stands_for=work.stands_for if isinstance(work, Standby) else "",
+        trust=KeyRing.default().files() if by_endpoint else {},
     )
 
 
@@ -284,7 +296,9 @@ def _versions(work: Serve, context: ClusterContext) -> dict[str, ModelVersion]:
     return found | {each.reference: version_of(each.reference, each.register_key, context) for each in llms}
 
 
-def _image(step: Step[Serve], versions: Iterable[ModelVersion], context: ClusterContext) -> str:
+def _image(
+    step: Step[Serve], versions: Iterable[ModelVersion], context: ClusterContext, starts: tuple[str, ...] = ()
+) -> str:
     """The image with what the servers need; with what explains XGBoost's models where this machine has that."""
     work = step.work
     wanted = {"drift": work.reference is not None, "otel": work.telemetry.traces}
@@ -301,8 +315,8 @@ def _image(step: Step[Serve], versions: Iterable[ModelVersion], context: Cluster
         return _image_of_code(step, context, *extras)
     if any(version.framework == "xgboost" for version in versions):
         with contextlib.suppress(MissingExtra):
-            return context.images.runtime(*extras, "explain")
-    return context.images.runtime(*extras)
+            return context.images.runtime(*extras, "explain", starts=starts)
+    return context.images.runtime(*extras, starts=starts)
 
 
 def is_up(step: Step[Serve], context: ClusterContext) -> bool:
@@ -311,6 +325,9 @@ def is_up(step: Step[Serve], context: ClusterContext) -> bool:
     What a promotion moves, or has left behind, is neither gone nor changed by somebody else.
     """
     service = step.work.service
+    if context.chosen["serving"] == ENDPOINT:
+        name = service_name(context.api, context.application, context.namespace, service)
+        return is_answering(context, name, step.key) and repairs(step, context) == []
     selector = names.selector({**names.of_application(context.application), names.SERVICE: service})
     found = deployments(context.api, context.namespace, selector)
     if not found or not all(is_of(each, step.key) and is_rolled_out(each) for each in found):

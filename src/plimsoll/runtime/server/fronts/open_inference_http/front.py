@@ -67,7 +67,7 @@ class OpenInferenceHttp:
         if head.method != resource.method and (head.method, resource.method) != ("HEAD", "GET"):
             return constant(wrong_method(head, resource.method), self)
         if resource.kind == "infer":
-            return Endpoint(partial(self._infer, resource), self, resource.model)
+            return self._inferring(resource)
         changes, probes = {"load", "unload"}, {"live", "ready", "model-ready"}
         return Endpoint(
             partial(self._answer, resource),
@@ -88,6 +88,13 @@ class OpenInferenceHttp:
         codec_of(served)
 
     # Inference.
+
+    def inference(self, model: str) -> Endpoint:
+        """The endpoint of a model's inference, for a front whose paths do not name one."""
+        return self._inferring(Resource("infer", model))
+
+    def _inferring(self, resource: Resource) -> Endpoint:
+        return Endpoint(partial(self._infer, resource), self, resource.model)
 
     def _infer(self, resource: Resource, head: Head, body: Buffer, client: str) -> Reply:
         call = HttpCall(resource.model, resource.version, head.headers, client, body, head.json_length)
