@@ -24,7 +24,7 @@ NEAR = 0.04
 """Processors differ in the last bits of vectors and trees, and with them a few of the questions."""
 
 
-@pytest.mark.parametrize("example", ["maintenance", "shop", "fraud"])
+@pytest.mark.parametrize("example", ["maintenance", "shop", "fraud", "traffic"])
 def test_the_commands_of_an_example_do_what_its_page_shows(example: str, tmp_path: Path) -> None:
     directory = tmp_path / example
     shutil.copytree(
