@@ -3,6 +3,7 @@
     python -m benchmarks edge --cuts 200
     python -m benchmarks edge --devices 10000 --minutes 60
     python -m benchmarks edge --offline
+    python -m benchmarks edge --frames 100
 
 A cut kills agent, warden and server at a random moment of an update. Whole is a device that then serves a signed
 version: the old one or the new one.
@@ -32,6 +33,7 @@ import onnx
 from onnx import numpy_helper
 
 from benchmarks.edge_fleet import fleet
+from benchmarks.edge_frames import frames, prepared
 from benchmarks.edge_offline import RESULTS, Device, offline
 from benchmarks.measuring import PLIMSOLL, users_environment, verdict
 from benchmarks.registry import registry
@@ -88,11 +90,14 @@ def main(arguments: list[str]) -> bool:
     parser.add_argument("--sync", type=float, default=60, help="with --devices: seconds between two looks of a device")
     parser.add_argument("--offline", action="store_true", help="only: a day without a link")
     parser.add_argument("--results", type=int, default=RESULTS, help="with --offline: how many")
+    parser.add_argument("--frames", type=int, help="only: so many frames of a street, at the edge and through a cloud")
     given = parser.parse_args(arguments)
     if given.devices is not None:
         return fleet(given.devices, given.minutes, given.sync)
     if given.offline:
         return offline(lambda directory, place: _Device(directory, place, 0, OFFLINE), given.results)
+    if given.frames is not None:
+        return frames(_Cameras, given.frames)
     print("edge: an agent and a server of a tabular model, a registry and a broker on this machine")
     with tempfile.TemporaryDirectory() as name, registry(Path(name)) as place, _broker(Path(name)) as port:
         device = _Device(Path(name), str(place), port)
@@ -178,6 +183,18 @@ class _Device(Device):
             return str(got.json()["model_version"]) if got.status_code == 200 else ""
         except (OSError, ValueError, KeyError, httpx.HTTPError):
             return ""
+
+
+class _Cameras(_Device):
+    """The device of `examples/traffic`, under the names of the others."""
+
+    def __init__(self, directory: Path, place: str) -> None:
+        super().__init__(directory, place, 0, OFFLINE)
+        prepared(self.owner, place)
+
+    def version(self, number: int) -> None:
+        """Make and register the example's models."""
+        self.plimsoll("run", "--json")
 
 
 def _delta(directory: Path) -> bool:

@@ -80,6 +80,10 @@ class Device:
         """The address of its server."""
         raise NotImplementedError
 
+    def processes(self) -> dict[str, list[int]]:
+        """The processes of its agent, and those of its servers."""
+        raise NotImplementedError
+
     def plimsoll(self, *words: str) -> str:
         """Run a command of the owner."""
         raise NotImplementedError
