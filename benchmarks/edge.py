@@ -47,6 +47,8 @@ READINGS_LIMIT = 10.0
 """Milliseconds from a reading to its answer, 99 of 100."""
 DELTA_LIMIT = 20.0
 """Percent of a model's bytes when its last layers have changed."""
+JOIN_LIMIT = 180.0
+"""Seconds until a device that has joined serves."""
 RATE = 50
 CUTS = 20
 SEED = 20260101
@@ -131,7 +133,18 @@ class _Device(Device):
         (self.owner / "token").write_text(token)
         self.start("--token-file", str(self.owner / "token"))
         self.plimsoll("edge", "rollout", "cabs")
-        self.plimsoll("edge", "list", "cabs")
+        # On a busy machine a device that syncs each second may count as away for a moment, and nobody waits for it.
+        deadline = time.monotonic() + JOIN_LIMIT
+        while not self._serves():
+            if time.monotonic() > deadline:
+                sys.exit(f"the device serves nothing after {JOIN_LIMIT:.0f} s; see {self.owner}/agent.log")
+            time.sleep(1)
+
+    def _serves(self) -> bool:
+        """Whether the device has told that all of its services are up."""
+        told = json.loads(self.plimsoll("edge", "list", "cabs", "--json"))["devices"].get("cab-1", {})
+        services = (told.get("report") or {}).get("services", [])
+        return bool(services) and all(each["up"] for each in services)
 
     def version(self, number: int) -> None:
         """Make and register a model whose answers tell the number."""
