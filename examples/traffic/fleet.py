@@ -31,7 +31,7 @@ LOOK = 1.0
 def plimsoll(*words: str, quiet: bool = False) -> str:
     """Run a command of Plimsoll, and print it. Raises SystemExit with what it said when it fails."""
     if not quiet:
-        print(f"$ plimsoll {' '.join(words)}", flush=True)
+        print(f"+ plimsoll {' '.join(words)}", flush=True)
     argv = [sys.executable, "-m", "plimsoll", *words]
     ended = subprocess.run(argv, cwd=HERE, capture_output=True, text=True, check=False)
     if ended.returncode:
