@@ -50,4 +50,4 @@ def test_a_package_in_a_wrong_form_is_refused_with_the_form(tmp_path: Path, sour
     with pytest.raises(FileError, match=r"a file of a package is") as raised:
         planned(tmp_path, f"{{source: '{source}'}}")
     assert words in raised.value.message
-    assert raised.value.where.endswith("plimsoll.yaml:5:28")
+    assert raised.value.where.endswith("plimsoll.yaml:5:29")
