@@ -59,7 +59,7 @@ def watched(frames: Path, title: str) -> dict[str, list[dict[str, float]]]:
 
 
 def off(seen: list[dict[str, float]]) -> float:
-    """How many cars the counts are off from those of people, on the frames that nothing is learnt from."""
+    """How many cars the counts are off from those by eye, on the frames that nothing is learnt from."""
     with (HERE / "counted.csv").open(newline="") as file:
         counted = {int(row["frame"]): int(row["cars"]) for row in csv.DictReader(file)}
     judged = [each for each in seen if each["frame"] in counted and each["frame"] % HELD_OUT]
