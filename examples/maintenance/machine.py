@@ -76,7 +76,6 @@ def beside_the_machine() -> Iterator[None]:
         running.enter_context(process(agent))
         wait(lambda: told() is not None, "the device to join")
         print(plimsoll("edge", "rollout", "machines").splitlines()[-1], flush=True)
-        wait(lambda: any(each["up"] for each in (told() or {}).get("services", ())), "the device to serve the model")
         yield
 
 
@@ -124,10 +123,11 @@ def told() -> dict | None:
 def played(rows: list[tuple[list[float], int]], rate: float) -> tuple[list[float], int, int, int]:
     """Milliseconds from reading to answer; right answers; unusual readings that were found; and all of those."""
     answers: dict[int, tuple[float, int]] = {}
-    done = threading.Event()
+    listening, done = threading.Event(), threading.Event()
 
     def heard(_client: object, _data: object, message: mqtt.MQTTMessage) -> None:
         came, answer = time.perf_counter(), json.loads(message.payload)
+        listening.set()
         if "outputs" in answer and answer.get("id", "").startswith("reading-"):
             label = next(each["data"][0] for each in answer["outputs"] if each["datatype"] == "INT64")
             answers[int(answer["id"].rpartition("-")[2])] = (came, int(label))
@@ -140,7 +140,12 @@ def played(rows: list[tuple[list[float], int]], rate: float) -> tuple[list[float
     client.connect("127.0.0.1", BROKER)
     client.subscribe("machines/press/readings/answers", qos=1)
     client.loop_start()
-    time.sleep(1)
+    # What comes before the device listens for the first time is nobody's: ask until it answers.
+    deadline = time.monotonic() + LIMIT
+    while not listening.wait(0.5):
+        if time.monotonic() > deadline:
+            raise SystemExit(f"waited {LIMIT:.0f} s for the device to answer a reading; see {STATE}/log")
+        client.publish("machines/press/readings", json.dumps({"x": rows[0][0]}), qos=1)
     begin, sent = time.perf_counter(), []
     for number, (values, _) in enumerate(rows):
         time.sleep(max(0.0, begin + number / rate - time.perf_counter()))

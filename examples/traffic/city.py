@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import csv
 import json
+from datetime import UTC, datetime
 from pathlib import Path
 
 import camera
@@ -23,9 +24,10 @@ def main() -> None:
     frames = frames_of_the_run()
     with registry(), devices(list(LIGHT)):
         rolled_out()
+        began, sent = datetime.now(UTC), uploaded()
         before = watched(frames, "the threshold of the release that there was")
-        fetch(sum(map(len, before.values())))
-        print(f"{sum(each['uploaded'] for each in told().values())} bytes of logs came from the devices; ", end="")
+        fetch(sum(map(len, before.values())), began)
+        print(f"{uploaded() - sent} bytes of logs came from the devices; ", end="")
         print(f"their frames as JPEG have {len(LIGHT) * frames.with_name('frames.zip').stat().st_size}\n")
         plimsoll("run")
         rolled_out()
@@ -57,29 +59,34 @@ def watched(frames: Path, title: str) -> dict[str, list[dict[str, float]]]:
 
 
 def off(seen: list[dict[str, float]]) -> float:
-    """How many cars the counts are off from those of people, on the frames that nothing is learnt from."""
+    """How many cars the counts are off from those by eye, on the frames that nothing is learnt from."""
     with (HERE / "counted.csv").open(newline="") as file:
         counted = {int(row["frame"]): int(row["cars"]) for row in csv.DictReader(file)}
     judged = [each for each in seen if each["frame"] in counted and each["frame"] % HELD_OUT]
     return sum(abs(each["cars"] - counted[int(each["frame"])]) for each in judged) / len(judged)
 
 
-def fetch(answers: int) -> None:
-    """Have the answers of the devices here."""
+def uploaded() -> int:
+    """Bytes of logs that the devices have sent on this day."""
+    return sum(each["uploaded"] for each in told().values())
+
+
+def fetch(answers: int, began: datetime) -> None:
+    """Have so many answers here that the devices have given since then."""
     command = ("edge", "logs", GROUP, "--output", "sent")
     plimsoll(*command)
 
     def all_there() -> bool:
         plimsoll(*command, quiet=True)
-        return arrived() >= answers
+        return arrived(began) >= answers
 
     wait(all_there, "the logs of the devices to arrive")
 
 
-def arrived() -> int:
+def arrived(began: datetime) -> int:
     paths = (HERE / "sent").glob("*/*-cars-audit.jsonl")
     lines = (json.loads(line) for path in paths for line in path.read_text().splitlines())
-    return sum("id" in line for line in lines)
+    return sum("id" in line and datetime.fromisoformat(line["at"]) > began for line in lines)
 
 
 if __name__ == "__main__":

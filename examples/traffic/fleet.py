@@ -11,6 +11,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +32,7 @@ LOOK = 1.0
 def plimsoll(*words: str, quiet: bool = False) -> str:
     """Run a command of Plimsoll, and print it. Raises SystemExit with what it said when it fails."""
     if not quiet:
-        print(f"$ plimsoll {' '.join(words)}", flush=True)
+        print(f"+ plimsoll {' '.join(words)}", flush=True)
     argv = [sys.executable, "-m", "plimsoll", *words]
     ended = subprocess.run(argv, cwd=HERE, capture_output=True, text=True, check=False)
     if ended.returncode:
@@ -72,6 +73,7 @@ def answers() -> bool:
 def devices(names: Sequence[str]) -> Iterator[None]:
     """Agents of devices; one that is new is enrolled first."""
     agents: list[subprocess.Popen[bytes]] = []
+    began = datetime.now(UTC)
     try:
         for name in names:
             directory = disk(name)
@@ -82,13 +84,19 @@ def devices(names: Sequence[str]) -> Iterator[None]:
                 argv += ["--token-file", str(token)]
             with (STATE / f"{name}.log").open("ab") as log:
                 agents.append(subprocess.Popen(argv, stdout=log, stderr=log))
-        wait(lambda: len(told()) == len(names), "the devices to join")
+        wait(lambda: heard_since(began, names), "the devices to be heard")
         yield
     finally:
         for agent in agents:
             agent.terminate()
         for agent in agents:
             agent.wait(60)
+
+
+def heard_since(began: datetime, names: Sequence[str]) -> bool:
+    """Whether all devices have told something since then: what they told before they were last switched off is old."""
+    reports = told()
+    return all(name in reports and datetime.fromisoformat(reports[name]["at"]) > began for name in names)
 
 
 def disk(name: str) -> Path:

@@ -47,7 +47,7 @@ def test_without_anything_sent_the_usual_threshold_counts(tmp_path: Path, monkey
 def test_the_threshold_lies_between_what_are_cars_and_what_are_none(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    # People have counted 1, 5, 1 and 4 cars on these frames; the second and the fourth are held out.
+    # Frames 20 and 120 are learnt from, and 50 and 30 held out.
     counts = {20: 1, 50: 6, 120: 1, 30: 4}
     lines = [line(frame, [0.4] * count + [0.2] * 3) for frame, count in counts.items()]
     proof = json.loads(line(0, [0.9]))
