@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypedDict
 
 import msgspec
 from msgspec import Struct
@@ -59,6 +59,21 @@ def source_of(asked: Encryption) -> KeySource:
 
     key = asked.key
     return KeySource(file=key.file or "", env=key.env or "", command=key.command or ())
+
+
+class _KeyOfPods(TypedDict, total=False):
+    secret: str
+    key: KeySource
+
+
+def key_of_pods(file: ApplicationFile) -> _KeyOfPods:
+    """What a cluster's target is told of encryption; nothing where what it keeps is in clear."""
+    asked = file.application.encryption
+    if asked is None or asked.key.secret is None:
+        return {}
+    from plimsoll.vault.key_sources import located
+
+    return {"secret": asked.key.secret, "key": located(source_of(asked), file.directory)}
 
 
 def _make(file: ApplicationFile, state: Path, asked: Encryption) -> None:

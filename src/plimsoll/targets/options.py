@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from msgspec import Struct
+
+if TYPE_CHECKING:
+    from plimsoll.vault.key_sources import KeySource
 
 
 class TargetOptions(Struct, frozen=True, kw_only=True):
@@ -11,7 +16,8 @@ class TargetOptions(Struct, frozen=True, kw_only=True):
     `namespace` is the namespace of its objects, `registry` a host and path that nodes, pods and this machine all reach,
     `base` the base image for the layers of the user's code, `prefer` names of preferred providers. `image` is
     `spec.environment.image` of the application file; `base` overrides it. `unbarred` plans as if the caller had every
-    right, to tell which ones that takes.
+    right, to tell which ones that takes. `secret` names the Secret and the entry by which pods have the key under which
+    results in the registry are encrypted, and `key` is where this machine has it.
     """
 
     namespace: str | None = None
@@ -20,6 +26,8 @@ class TargetOptions(Struct, frozen=True, kw_only=True):
     prefer: tuple[str, ...] = ()
     image: str | None = None
     unbarred: bool = False
+    secret: str = ""
+    key: KeySource | None = None
 
 
 CLUSTER_ONLY = ("namespace", "registry", "base", "prefer")

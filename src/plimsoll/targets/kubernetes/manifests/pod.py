@@ -12,6 +12,7 @@ from plimsoll.planning.steps import AnyStep, WorkerResources
 from plimsoll.runtime.pod_task import CA_DIRECTORY, INPUTS, STOP_SECONDS, TASK_VARIABLE, UPLOAD_SECONDS, WORK, PodTask
 from plimsoll.targets.kubernetes import names
 from plimsoll.targets.kubernetes.manifests.claims import claim_name, claims
+from plimsoll.targets.kubernetes.manifests.keys import with_key
 
 USER = 65532
 LOST_AFTER = 15
@@ -76,7 +77,8 @@ def task_pod(
         **claimed,
         **_placed(step, cluster, labels),
     }
-    return {"metadata": {"labels": labels}, "spec": on_architectures(spec, architectures)}
+    pod: Manifest = {"metadata": {"labels": labels}, "spec": on_architectures(spec, architectures)}
+    return with_key(pod, task.sealed, {"main"}) if task.sealed else pod
 
 
 ARCHITECTURE = "kubernetes.io/arch"
