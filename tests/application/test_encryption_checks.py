@@ -31,8 +31,8 @@ def file_with(directory: Path, encryption: str) -> ApplicationFile:
         ("{key: {file: ../the.key}, workspace: scratch}", "5:52", "an absolute path"),
         ("{key: {file: ../the.key}, clusters: sealed}", "5:51", "clusters"),
         ("{}", "5:3", "key"),
-        ("{key: {command: [kms], secret: shop/key}}", "5:33", "this machine from a command"),
-        ("{key: {file: ../the.key, secret: shop}}", "5:46", "NAME/ENTRY"),
+        ("{key: {command: [kms], secret: shop/key}}", "5:38", "this machine from a command"),
+        ("{key: {file: ../the.key, secret: shop}}", "5:48", "NAME/ENTRY"),
         ("{key: {secret: shop/key}}", "5:16", "it is not said where the key is"),
     ],
 )
