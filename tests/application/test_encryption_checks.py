@@ -31,6 +31,9 @@ def file_with(directory: Path, encryption: str) -> ApplicationFile:
         ("{key: {file: ../the.key}, workspace: scratch}", "5:52", "an absolute path"),
         ("{key: {file: ../the.key}, clusters: sealed}", "5:51", "clusters"),
         ("{}", "5:3", "key"),
+        ("{key: {command: [kms], secret: shop/key}}", "5:38", "this machine from a command"),
+        ("{key: {file: ../the.key, secret: shop}}", "5:48", "NAME/ENTRY"),
+        ("{key: {secret: shop/key}}", "5:16", "it is not said where the key is"),
     ],
 )
 def test_a_key_in_a_wrong_place_is_refused_with_its_place(
@@ -47,4 +50,5 @@ def test_a_cluster_is_refused_until_the_file_knows_what_is_in_clear_there(tmp_pa
     check_clusters(file, ["local"])
     with pytest.raises(FileError, match="on onprem would lie in a registry in clear"):
         check_clusters(file, ["local", "onprem"])
+    check_clusters(file_with(tmp_path, "{key: {file: ../the.key, secret: shop/key}}"), ["onprem"])
     check_clusters(file_with(tmp_path, "{key: {file: ../the.key}, clusters: plain}"), ["onprem"])

@@ -39,6 +39,17 @@ class KeyPlace(Part, frozen=True, kw_only=True):
         ]
         | None
     ) = None
+    secret: (
+        Annotated[
+            str,
+            Meta(
+                pattern=r"^[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?/[-._a-zA-Z0-9]{1,253}$",
+                description="NAME/ENTRY of the Secret in which pods of a cluster find the same key",
+                examples=["shop/key"],
+            ),
+        ]
+        | None
+    ) = None
     command: (
         Annotated[
             tuple[Annotated[str, Meta(min_length=1, pattern=r"^[^\x00]+$")], ...],
@@ -55,11 +66,11 @@ class KeyPlace(Part, frozen=True, kw_only=True):
 class Encryption(Part, frozen=True, kw_only=True):
     """How what the application keeps is encrypted at rest."""
 
-    key: Annotated[KeyPlace, Meta(description="where the key is: `file`, `env` or `command`")]
+    key: Annotated[KeyPlace, Meta(description="where the key is: `file`, `env` or `command`, and `secret`")]
     clusters: (
         Annotated[
             Literal["plain"],
-            Meta(description="plain: what the registry of a cluster holds is in clear here, or encrypted by itself"),
+            Meta(description="plain: a run on a cluster may keep results in its registry in clear"),
         ]
         | None
     ) = None

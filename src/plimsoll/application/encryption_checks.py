@@ -24,6 +24,9 @@ def check_encryption(file: ApplicationFile) -> None:
             else "it is not said where the key is"
         )
         raise file.error(text, "write one of `file`, `env` and `command`", *AT, "key", at_key=True)
+    if key.secret is not None and key.command is not None:
+        text = "pods have the key from a Secret, and this machine from a command: it has to read the same one"
+        raise file.error(text, "write `file` or `env` beside `secret`", *AT, "key", "secret", at_key=True)
     if key.file is not None and _is_beside(Path(key.file), file.directory):
         raise file.error(
             "the key lies in the application's directory, with what it protects: who copies the one has the other",
@@ -41,11 +44,13 @@ def check_clusters(file: ApplicationFile, targets: Iterable[str]) -> None:
     """
     encryption = file.application.encryption
     cluster = next((target for target in targets if target != LOCAL), None)
-    if encryption is not None and encryption.clusters is None and cluster is not None:
+    if encryption is None or encryption.clusters is not None or encryption.key.secret is not None:
+        return
+    if cluster is not None:
         raise file.error(
-            f"results, checkpoints and models on {cluster} would lie in a registry in clear: "
-            "Plimsoll encrypts what is kept on this machine",
-            "use a registry that encrypts its disks, and write clusters: plain",
+            f"results and checkpoints on {cluster} would lie in a registry in clear: its pods have no key",
+            "name a Secret with the key beside where this machine has it, as in key: {file: …, secret: shop/key}, "
+            "or write clusters: plain",
             *AT,
             at_key=True,
         )

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypedDict
 
 import msgspec
 from msgspec import Struct
@@ -59,6 +60,21 @@ def source_of(asked: Encryption) -> KeySource:
 
     key = asked.key
     return KeySource(file=key.file or "", env=key.env or "", command=key.command or ())
+
+
+class _KeyOfPods(TypedDict, total=False):
+    secret: str
+    key: KeySource
+
+
+def key_of_pods(file: ApplicationFile) -> _KeyOfPods:
+    """What a cluster's target is told of encryption; nothing where what it keeps is in clear."""
+    asked = file.application.encryption
+    if asked is None or asked.key.secret is None:
+        return {}
+    from plimsoll.vault.key_sources import located
+
+    return {"secret": asked.key.secret, "key": located(source_of(asked), file.directory)}
 
 
 def _make(file: ApplicationFile, state: Path, asked: Encryption) -> None:
@@ -129,8 +145,10 @@ def sealed_state(path: Path) -> SealedState:
     from plimsoll.vault.places import PlainPlace
 
     about = header.read(state)
-    sizes = [each.stat().st_size for each in (state / SEALED / OBJECTS).iterdir()]
-    problem = state / SEALED / PROBLEM
+    sizes = sealed_sizes(state / SEALED / OBJECTS)
+    problem = ""
+    with contextlib.suppress(OSError):
+        problem = (state / SEALED / PROBLEM).read_text(encoding="utf-8")
     return SealedState(
         encrypted=True,
         key=about.key,
@@ -139,8 +157,17 @@ def sealed_state(path: Path) -> SealedState:
         files=len(sizes),
         bytes=sum(sizes),
         open_in=str(PlainPlace(state, about.workspace).state) if is_held(state) else "",
-        problem=problem.read_text(encoding="utf-8") if problem.exists() else "",
+        problem=problem,
     )
+
+
+def sealed_sizes(objects: Path) -> list[int]:
+    """The bytes of each sealed file. One that goes while they are counted does not count."""
+    sizes = []
+    for each in objects.iterdir():
+        with contextlib.suppress(FileNotFoundError):
+            sizes.append(each.stat().st_size)
+    return sizes
 
 
 def rotate_key(file: ApplicationFile, old_key: Path | None) -> tuple[str, str]:

@@ -16,7 +16,7 @@ from plimsoll.application.loading import ApplicationFile
 from plimsoll.application.parameters import with_settings
 from plimsoll.application.targets import names_of_targets, target_named
 from plimsoll.application.workspace import Workspace
-from plimsoll.engine.encrypting import ensure_encryption
+from plimsoll.engine.encrypting import ensure_encryption, key_of_pods
 from plimsoll.engine.erasing.marks import read_marks
 from plimsoll.engine.policies.rules_engine import missing_engine
 from plimsoll.engine.run_comparison import ingredients_by_step, planned_run
@@ -145,7 +145,7 @@ def target_for(
     """
     ensure_encryption(file)
     application = file.application
-    asked = replace(options or TargetOptions(), image=application.environment.image)
+    asked = replace(options or TargetOptions(), image=application.environment.image, **key_of_pods(file))
     if name is not None:
         if (known := application.targets.get(name)) is not None and known.devices is not None:
             text = f"the target '{name}' is devices at the edge, and a run cannot be on them"

@@ -19,6 +19,7 @@ from collections.abc import Iterator
 from io import BufferedRandom
 from pathlib import Path
 from types import TracebackType
+from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 import httpx2
@@ -34,6 +35,9 @@ from plimsoll.registry.layout import INDEX, MANIFEST, Descriptor, Manifest
 from plimsoll.registry.problems import RegistryError
 from plimsoll.registry.references import Reference
 from plimsoll.registry.uploads import upload
+
+if TYPE_CHECKING:
+    from plimsoll.vault.content_keys import ContentSealer
 
 DOCKER_MANIFEST = "application/vnd.docker.distribution.manifest.v2+json"
 DOCKER_INDEX = "application/vnd.docker.distribution.manifest.list.v2+json"
@@ -74,10 +78,16 @@ class _ReferrerList(Struct, frozen=True):
 
 
 class Repository:
-    """A repository of one registry, safe for several threads."""
+    """A repository of one registry, safe for several threads.
 
-    def __init__(self, reference: Reference, access: RegistryAccess | None = None) -> None:
+    `sealer` encrypts the results of steps and what else `runtime.artifacts` keeps there; without it they are in clear.
+    """
+
+    def __init__(
+        self, reference: Reference, access: RegistryAccess | None = None, sealer: ContentSealer | None = None
+    ) -> None:
         self.reference = reference
+        self.sealer = sealer
         self.connection = RegistryConnection(reference, access)
         self._path = f"/v2/{reference.repository}"
         self._pull = f"repository:{reference.repository}:pull"

@@ -22,6 +22,8 @@ RUNTIME = "/opt/plimsoll/runtime"
 INPUTS = "/plimsoll/inputs"
 WORK = "/plimsoll/work"
 CA_DIRECTORY = "/plimsoll/authorities"
+KEY_FILE = "/plimsoll/encryption/key"
+"""The key under which results are encrypted, from a Secret."""
 TERMINATION_LOG = "/dev/termination-log"
 STOP_SECONDS = 20
 """Seconds that a command has to end after SIGTERM."""
@@ -93,7 +95,8 @@ class PodTask(Struct, frozen=True, kw_only=True):
     the pod exists. `numbered` is how they are written. `variables` are the values of parameters, for the command.
     `model` is the reference of a signed model, for `score` and `reference`; `model_files` are the digests of its files,
     which `score` checks. `source` is the URL for `fetch`, with its digest when known. `arguments` are extra words for
-    the commands of our own. `index` is set for `index` alone.
+    the commands of our own. `index` is set for `index` alone. `sealed` names the Secret and the entry with the key
+    under which inputs, results, checkpoints and curves are encrypted; empty for in clear.
     """
 
     action: Literal["run", "train", "score", "fetch", "reference", "index"]
@@ -116,6 +119,7 @@ class PodTask(Struct, frozen=True, kw_only=True):
     sha256: str | None = None
     arguments: tuple[str, ...] = ()
     index: IndexTask | None = None
+    sealed: str = ""
 
     def encoded(self) -> str:
         """The task as the value of an environment variable: names of hosts that can be counted are not spelled out."""

@@ -13,6 +13,7 @@ from plimsoll.errors import PlimsollError, TargetError
 from plimsoll.registry.references import parse_reference
 from plimsoll.registry.repository import Repository
 from plimsoll.runtime import artifacts
+from plimsoll.runtime.pod.store import sealer_in_a_pod
 
 
 def main() -> None:
@@ -22,10 +23,12 @@ def main() -> None:
     )
     parser.add_argument("reference", help="registry/repository@sha256:…")
     parser.add_argument("--output", type=Path, required=True, help="the directory to create")
+    parser.add_argument("--sealed", action="store_true", help="it is encrypted under the key of this pod's Secret")
     arguments = parser.parse_args()
     try:
         reference = parse_reference(arguments.reference)
-        with Repository(reference) as repository:
+        sealer = sealer_in_a_pod() if arguments.sealed else None
+        with Repository(reference, sealer=sealer) as repository:
             if not artifacts.pull(repository, reference.target, arguments.output):
                 raise TargetError(
                     "the result is not in the registry", where=arguments.reference, hint="run the step again"

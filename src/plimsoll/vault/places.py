@@ -34,9 +34,13 @@ class PlainPlace:
         self._mark = self.directory / "vault"
 
     def holds(self, vault: str) -> bool:
-        """Whether all plain files of a vault are there."""
+        """Whether all plain files of a vault are there, in a directory of this user's."""
         try:
-            return self._mark.read_text(encoding="ascii") == vault and self.state.is_dir()
+            return (
+                self.base.lstat().st_uid == os.getuid()
+                and self._mark.read_text(encoding="ascii") == vault
+                and self.state.is_dir()
+            )
         except (OSError, UnicodeDecodeError):
             return False
 

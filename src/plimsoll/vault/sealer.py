@@ -72,6 +72,7 @@ class Sealer:
         self._life = opened_lock(self._sealed / SEALER)
         self._take(self._life)
         (self._sealed / OBJECTS).mkdir(exist_ok=True)
+        (self._sealed / PROBLEM).unlink(missing_ok=True)
         index = read_index(self._sealed, self._header.vault, self._key)
         if self._place.holds(self._header.vault):
             # A sealer was killed. What it had not sealed is here and nowhere else.
@@ -105,7 +106,7 @@ class Sealer:
                     each.unlink(missing_ok=True)
             if self._closed():
                 return
-            pause = max(INTERVAL, REST * (time.monotonic() - began)) if done or not waiting else RETRY
+            pause = max(INTERVAL, REST * (time.monotonic() - began)) if done else RETRY
             until = time.monotonic() + pause
             while time.monotonic() < until and not (done and self._waiting()):
                 time.sleep(LOOK)

@@ -71,7 +71,7 @@ class Vault:
         until = time.monotonic() + SEAL_LIMIT
         with waiting_for("what was written to be sealed"):
             while mark.exists():
-                self._require_sealing(until)
+                self._require_sealing(mark, until)
                 time.sleep(_LOOK)
 
     def _watch(self) -> None:
@@ -92,7 +92,7 @@ class Vault:
             if not is_held(self.directory):
                 start_sealer(self.directory, header.read(self.directory), self.source)
 
-    def _require_sealing(self, until: float) -> None:
+    def _require_sealing(self, mark: Path, until: float) -> None:
         problem = self.directory / SEALED / PROBLEM
         hint = f"what was written is whole, in {self.state}; it is sealed when that can be done"
         with contextlib.suppress(OSError):
@@ -100,7 +100,8 @@ class Vault:
             raise TargetError(f"what was written is not sealed yet: {text}", where=str(problem.parent), hint=hint)
         if time.monotonic() > until:
             raise TargetError(f"it was not sealed within {SEAL_LIMIT:g} s", where=str(problem.parent), hint=hint)
-        if not is_held(self.directory):
+        # It may have sealed, closed and ended since.
+        if not is_held(self.directory) and mark.exists():
             raise TargetError(
                 "the process that seals what was written was killed",
                 where=str(problem.parent),

@@ -17,7 +17,7 @@ from msgspec.structs import replace
 
 from plimsoll import __version__
 from plimsoll.decoding import UNREADABLE, decodable
-from plimsoll.engine.encrypting import require_vault
+from plimsoll.engine.encrypting import require_vault, sealed_sizes
 from plimsoll.errors import FileError, ModelRefused, PlimsollError, TargetError
 from plimsoll.files import replace_file
 from plimsoll.signing.dsse import NotAnEnvelope, WrongSignature, open_envelope, sign_payload, statement
@@ -57,7 +57,7 @@ def to_destroy(file: Path) -> Destruction:
     state = file.absolute().parent / NAME
     require_vault(state)
     about = header.read(state)
-    sizes = [each.stat().st_size for each in (state / header.DIRECTORY / OBJECTS).iterdir()]
+    sizes = sealed_sizes(state / header.DIRECTORY / OBJECTS)
     return Destruction(
         vault=about.vault,
         application=about.application,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path, PurePosixPath
 from types import TracebackType
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from plimsoll.application.scalars import environment_name
@@ -19,7 +20,10 @@ from plimsoll.runtime.outputs import files_in, require_outputs, unnamed_files
 from plimsoll.runtime.pod.checkpoints import CheckpointUploader
 from plimsoll.runtime.pod.curve import PodCurve
 from plimsoll.runtime.pod.indexing import index_facts
-from plimsoll.runtime.pod_task import CA_DIRECTORY, WORK, PodInput, PodTask
+from plimsoll.runtime.pod_task import CA_DIRECTORY, KEY_FILE, WORK, PodInput, PodTask
+
+if TYPE_CHECKING:
+    from plimsoll.vault.content_keys import ContentSealer
 
 
 class PodStore:
@@ -107,6 +111,9 @@ class PodStore:
                 raise TargetError(message, where=given.reference, hint="run again to make the input")
         return directory
 
+    def _sealer(self) -> ContentSealer | None:
+        return sealer_in_a_pod() if self.task.sealed else None
+
     def _repository(self, text: str) -> tuple[Repository, Reference]:
         reference = parse_reference(text)
         if reference.name not in self._open:
@@ -114,8 +121,16 @@ class PodStore:
             access = RegistryAccess.of_environment(reference)
             if access.ca_file is None and authority.is_file():
                 access = RegistryAccess(plain_http=access.plain_http, ca_file=authority)
-            self._open[reference.name] = Repository(reference, access)
+            self._open[reference.name] = Repository(reference, access, self._sealer())
         return self._open[reference.name], reference
+
+
+def sealer_in_a_pod() -> ContentSealer:
+    """By the key that a Secret has put into this pod. Raises KeyProblem."""
+    from plimsoll.vault.content_keys import ContentSealer
+    from plimsoll.vault.key_sources import KeySource
+
+    return ContentSealer.of(KeySource(file=KEY_FILE))
 
 
 def source_name(url: str) -> str:

@@ -29,13 +29,14 @@ def pod_task_of(
     mount: bool = False,
     index: IndexTask | None = None,
 ) -> PodTask:
-    """What the pods of a step have to do. `mount` has nodes mount the inputs.
+    """What the pods of a step have to do. `mount` has nodes mount the inputs, where they are in clear.
 
     `model` is a reference for a batch, and `model_files` are the digests of its files. `index` is what is built of an
     index.
     """
     work = step.work
-    result = results.for_pods(result_tag(step))
+    mount = mount and not results.secret
+    result, sealed = results.for_pods(result_tag(step)), results.secret
     if isinstance(work, TrainGang):
         return PodTask(
             action="train",
@@ -49,6 +50,7 @@ def pod_task_of(
             hosts=host_names(provider, name, work.workers),
             cores=step.resources.cores,
             result=result,
+            sealed=sealed,
             checkpoint=results.for_pods(checkpoint_tag(step.key)),
             curve=results.for_pods(curve_tag(step.key)),
         )
@@ -59,6 +61,7 @@ def pod_task_of(
             key=step.key,
             inputs=given((work.input,), results, mount=mount),
             result=result,
+            sealed=sealed,
             model=model,
             model_files=dict(model_files or {}),
             arguments=work.options,
@@ -71,11 +74,18 @@ def pod_task_of(
             inputs=given((work.documents,), results, mount=mount),
             cores=step.resources.cores,
             result=result,
+            sealed=sealed,
             index=index,
         )
     if isinstance(work, Fetch):
         return PodTask(
-            action="fetch", step=step.name, key=step.key, source=work.source, sha256=work.sha256, result=result
+            action="fetch",
+            step=step.name,
+            key=step.key,
+            source=work.source,
+            sha256=work.sha256,
+            result=result,
+            sealed=sealed,
         )
     assert isinstance(work, RunCommand)  # noqa: S101 - nothing else is done in pods
     return PodTask(
@@ -88,6 +98,7 @@ def pod_task_of(
         outputs=work.outputs,
         cores=step.resources.cores,
         result=result,
+        sealed=sealed,
     )
 
 

@@ -47,7 +47,9 @@ class StoredResult(Struct, frozen=True, kw_only=True):
 class RegistryResults:
     """One application's results. `repository` is reached from here, `place` says how pods and nodes name it."""
 
-    def __init__(self, repository: Repository, place: RegistryPlace, path: str) -> None:
+    def __init__(self, repository: Repository, place: RegistryPlace, path: str, secret: str = "") -> None:
+        """`secret` names the Secret and the entry with the key under which pods encrypt; empty for in clear."""
+        self.secret = secret
         self._repository = repository
         self._place = place
         self._path = path

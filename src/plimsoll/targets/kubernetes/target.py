@@ -6,6 +6,7 @@ import contextlib
 from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
@@ -91,6 +92,9 @@ from plimsoll.targets.options import TargetOptions
 from plimsoll.targets.port import RunRequest, Session
 from plimsoll.targets.versions import installed_version
 from plimsoll.telemetry.drift.state import DriftState
+
+if TYPE_CHECKING:
+    from plimsoll.vault.content_keys import ContentSealer
 
 STAYS_UP = "services stay up there after plimsoll run"
 
@@ -397,7 +401,16 @@ class KubernetesTarget:
         """The application's results, by connections that all sessions share."""
         place = self._registry()
         reference = parse_reference(f"{self._tunnel.host}/{self._path}/results")
-        return RegistryResults(Repository(reference, self._tunnel.access), place, f"{self._path}/results")
+        repository = Repository(reference, self._tunnel.access, self._sealer())
+        return RegistryResults(repository, place, f"{self._path}/results", self._options.secret)
+
+    def _sealer(self) -> ContentSealer | None:
+        """What encrypts results in the registry; None where they are in clear. Raises KeyProblem."""
+        if not self._options.secret or self._options.key is None:
+            return None
+        from plimsoll.vault.content_keys import ContentSealer
+
+        return ContentSealer.of(self._options.key)
 
     def _registry(self) -> RegistryPlace:
         place = self.cluster.registry

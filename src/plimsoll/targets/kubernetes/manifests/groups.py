@@ -23,11 +23,15 @@ PORT = 8080
 """Where servers answer."""
 
 
-class Watched(Struct, frozen=True, kw_only=True):
-    """A version whose drift is watched: where its reference lies, and the accuracy that it was accepted with."""
+class Watched(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A version whose drift is watched: where its reference lies, and the accuracy that it was accepted with.
+
+    `sealed` names the Secret and the entry with the key under which the reference is encrypted; empty for in clear.
+    """
 
     reference: str
     promised: float | None = None
+    sealed: str = ""
 
 
 class Standby(Struct, frozen=True, kw_only=True):

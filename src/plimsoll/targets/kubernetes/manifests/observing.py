@@ -5,6 +5,7 @@ from __future__ import annotations
 from plimsoll.kubernetes.api import Manifest
 from plimsoll.runtime.pod_task import REFERENCE_FILE, WORK
 from plimsoll.targets.kubernetes.manifests.groups import ServedVersions
+from plimsoll.targets.kubernetes.manifests.keys import with_key
 from plimsoll.targets.kubernetes.manifests.models import brought
 from plimsoll.targets.services import drift_watch, observer_option
 
@@ -33,13 +34,18 @@ def with_references(pod: Manifest, served: ServedVersions) -> Manifest:
     inits = [
         brought(
             f"reference-{version}",
-            ["plimsoll.runtime.pull_artifact", each.reference, "--output", _place(version)],
+            [
+                *("plimsoll.runtime.pull_artifact", each.reference, "--output", _place(version)),
+                *(["--sealed"] if each.sealed else []),
+            ],
             image,
         )
         for version, each in sorted(served.watched.items())
     ]
     spec = pod["spec"]
-    return {**pod, "spec": {**spec, "initContainers": [*spec.get("initContainers", []), *inits]}}
+    pod = {**pod, "spec": {**spec, "initContainers": [*spec.get("initContainers", []), *inits]}}
+    secret = next((each.sealed for each in served.watched.values() if each.sealed), "")
+    return with_key(pod, secret, {each["name"] for each in inits}) if secret else pod
 
 
 def _place(version: str) -> str:

@@ -13,6 +13,7 @@ from plimsoll.planning.steps import AnyStep, WorkerResources
 from plimsoll.runtime.pod_task import CA_DIRECTORY, INPUTS, STOP_SECONDS, TASK_VARIABLE, UPLOAD_SECONDS, WORK, PodTask
 from plimsoll.targets.kubernetes import names
 from plimsoll.targets.kubernetes.manifests.claims import claim_name, claims
+from plimsoll.targets.kubernetes.manifests.keys import with_key
 from plimsoll.targets.kubernetes.manifests.nodes import on_nodes
 
 USER = 65532
@@ -78,7 +79,8 @@ def task_pod(
         **claimed,
         **_placed(step, cluster, labels),
     }
-    return {"metadata": {"labels": labels}, "spec": on_nodes(spec, step.resources, cluster, architectures)}
+    pod: Manifest = {"metadata": {"labels": labels}, "spec": on_nodes(spec, step.resources, cluster, architectures)}
+    return with_key(pod, task.sealed, {"main"}) if task.sealed else pod
 
 
 CREDENTIALS = "plimsoll-data"

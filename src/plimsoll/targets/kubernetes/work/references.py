@@ -71,9 +71,10 @@ def watched(
         known = context.results.find(_step(step, table, version).key)
         if known is None:
             hint = f"make it first: plimsoll run --target {context.cluster.target}"
-            reference = f"{version.name}@{version.version}"
-            raise TargetError(f"the drift reference of {reference} is not in the registry", hint=hint)
-        found[version.version] = Watched(reference=context.results.exactly(known.digest), promised=version.promised)
+            named = f"{version.name}@{version.version}"
+            raise TargetError(f"the drift reference of {named} is not in the registry", hint=hint)
+        reference = context.results.exactly(known.digest)
+        found[version.version] = Watched(reference=reference, promised=version.promised, sealed=context.results.secret)
     return found
 
 
@@ -94,8 +95,9 @@ def _workload(attempt: ClusterAttempt[Serve], table: InputFile, version: Referen
         action="reference",
         step=step.name,
         key=step.key,
-        inputs=given((table,), context.results, mount=context.cluster.mounts_images),
+        inputs=given((table,), context.results, mount=context.cluster.mounts_images and not context.results.secret),
         result=context.results.for_pods(step.key),
+        sealed=context.results.secret,
         arguments=("--name", version.name, "--digest", version.digest, "--data", data, *code),
     )
     labels = names.of_step(context.application, step)
