@@ -14,7 +14,7 @@ COUNTRIES = ("de", "fr", "it", "pl")
 
 def payments(rows: int, seed: int = 0) -> list[Row]:
     """Rows with an id, features of both kinds, a note in words, and a label that they decide up to a little noise."""
-    rng = np.random.default_rng(seed)
+    rng, terminals = np.random.default_rng(seed), np.random.default_rng(seed + 1000)
     words = ["order", "thanks", "shoes", "gift", "ticket", "train", "book", "lunch", "hotel", "repair"]
     found: list[Row] = []
     for number in range(rows):
@@ -28,6 +28,7 @@ def payments(rows: int, seed: int = 0) -> list[Row]:
                 "hour": hour,
                 "distance": f"{distance:.4f}",
                 "country": country,
+                "terminal": f"{terminals.uniform(0, 1000):.2f}",
                 "note": " ".join(rng.choice(words, 5)),
                 "fraud": int(risk > 1.2),
             }

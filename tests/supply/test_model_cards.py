@@ -169,7 +169,15 @@ def card_of(version: ModelVersion) -> ModelCard:
 def test_a_card_names_what_is_not_recorded_and_fills_in_nothing(registry: ModelRegistry) -> None:
     version = registered(registry)
     card = card_of(version)
-    assert card.not_recorded == ("rows of raw", "period of raw", "figures by group", "explanation summary", "commit")
+    assert card.not_recorded == (
+        "rows of raw",
+        "period of raw",
+        "figures by group",
+        "explanation summary",
+        "screens of the data",
+        "membership inference",
+        "commit",
+    )
     bare = model_card(version)
     assert (bare.purpose, bare.licence, bare.judged, bare.explained) == (None, None, None, None)
     assert {each.name: each.rows for each in bare.data} == {"rows/train.csv": None, "raw": None}

@@ -44,6 +44,7 @@ PROVENANCE = Evidence(what="signed SLSA provenance of each version", shown="plim
 BILLS = Evidence(
     what="signed bills of materials of each version", shown="plimsoll models NAME@VERSION --sbom cyclonedx"
 )
+SCREENS = Evidence(what="screens of the rows that each version learnt from", shown="plimsoll models NAME --card")
 SCANS = Evidence(what="scans of packages and model files", shown="plimsoll scan --database PATH")
 BROUGHT = Evidence(what="origin and licence of each model that was brought", shown="plimsoll models NAME@VERSION")
 JOURNAL = Evidence(what="the journal of each run: steps, inputs, results, times", shown="plimsoll runs NUMBER")
@@ -155,7 +156,7 @@ ISO = Framework(
         Clause(number="A.6.2.7", about="technical documentation", evidence=(REPORT, CARDS, BILLS)),
         Clause(number="A.6.2.8", about="event logs are recorded", evidence=(AUDIT, JOURNAL)),
         Clause(number="A.7.2", about="data for development is managed", evidence=(DATA, FILE)),
-        Clause(number="A.7.4", about="quality of data"),
+        Clause(number="A.7.4", about="quality of data", evidence=(SCREENS,), gap="what quality your use needs"),
         Clause(number="A.7.5", about="provenance of data", evidence=(DATA, PROVENANCE), gap="before your own sources"),
         Clause(number="A.7.6", about="preparation of data", evidence=(FILE, PROVENANCE)),
         Clause(number="A.8.2", about="documentation for users", evidence=(REPORT, CARDS), gap="words for your users"),

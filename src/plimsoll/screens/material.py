@@ -12,6 +12,7 @@ import numpy as np
 from plimsoll.errors import PlimsollError
 from plimsoll.screens.forests import Unseen, unseen
 from plimsoll.screens.order import ScreenOrder
+from plimsoll.screens.personal import Kind, personal_in
 from plimsoll.screens.rows import Rows, held_out_in, without
 from plimsoll.screens.space import points, texts
 from plimsoll.telemetry.drift.reference import SideReference
@@ -57,6 +58,17 @@ class Material:
     def features(self) -> Mapping[str, Array]:
         """The columns that say something of a row to learn from."""
         return without(self.learnt, self._left_out).columns
+
+    @cached_property
+    def personal(self) -> Mapping[str, tuple[Kind, ...]]:
+        """The columns with personal data."""
+        return personal_in(self.table)
+
+    @property
+    def told(self) -> frozenset[str]:
+        """The columns of which values may be kept in the profile of a version: none with personal data."""
+        private = {*self.personal, *self.order.allowed, *self.order.ignore}
+        return frozenset(name for name in self.learnt.columns if name not in private)
 
     @cached_property
     def classes(self) -> tuple[str, ...]:

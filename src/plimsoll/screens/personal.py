@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from plimsoll.runtime.tensors import Array
-from plimsoll.screens.material import Material
 from plimsoll.screens.outcomes import Measured, Outcome, finding
 from plimsoll.screens.recognisers import (
     Recogniser,
@@ -18,27 +18,35 @@ from plimsoll.screens.recognisers import (
     seen_in,
 )
 
+if TYPE_CHECKING:
+    from plimsoll.screens.material import Material
+    from plimsoll.screens.rows import Rows
+
+Kind = tuple[str, Array]
+"""What the data is, and the numbers of the rows that have it."""
 MOST_CELLS = 20_000
 """Cells of a column that are looked at, evenly spread."""
 LEAST_DIGITS = 1e7
 """Numbers below this are too short for those of cards and of people."""
 
 
-def personal(material: Material) -> Iterator[Outcome]:
-    """How many columns have personal data that the file does not name, and of which kind. All rows are looked at."""
+def personal_in(table: Rows) -> Mapping[str, tuple[Kind, ...]]:
+    """The columns with personal data, and which kinds each has. All rows are looked at, those for tests too."""
     known = recognisers()
-    table, found = material.table, 0
-    for name, column in table.columns.items():
-        if name in material.order.allowed:
-            continue
-        kinds = list(_kinds(name, column, table.numbers, known))
-        found += bool(kinds)
+    found = {name: tuple(_kinds(name, column, table.numbers, known)) for name, column in table.columns.items()}
+    return {name: kinds for name, kinds in found.items() if kinds}
+
+
+def personal(material: Material) -> Iterator[Outcome]:
+    """How many columns have personal data that the file does not name, and of which kind."""
+    unnamed = {name: kinds for name, kinds in material.personal.items() if name not in material.order.allowed}
+    yield Measured("personal", float(len(unnamed)))
+    for name, kinds in unnamed.items():
         for what, numbers in kinds:
             yield finding("personal", what, numbers, column=name)
-    yield Measured("personal", float(found))
 
 
-def _kinds(name: str, column: Array, numbers: Array, known: tuple[Recogniser, ...]) -> Iterator[tuple[str, Array]]:
+def _kinds(name: str, column: Array, numbers: Array, known: tuple[Recogniser, ...]) -> Iterator[Kind]:
     some = slice(None, None, max(1, -(-len(column) // MOST_CELLS)))
     cells = [*positions(_cells(column[some]), MOST_CELLS)]
     if not cells:

@@ -32,6 +32,7 @@ CARD = re.compile(
 )
 IBAN = re.compile(r"(?<!\w)[A-Z]{2}\d{2}(?: ?[A-Z0-9]{4}){2,7}(?: ?[A-Z0-9]{1,3})?(?!\w)")
 NETWORK = re.compile(r"(?<![\w.])(?:\d{1,3}\.){3}\d{1,3}(?![\w.])")
+VERSION = re.compile(r"version|release|build", re.IGNORECASE)
 TELEPHONE = re.compile(r"\+\s?\(?\d")
 SECURITY = re.compile(r"(?<![\w-])\d{3}-\d{2}-\d{4}(?![\w-])")
 
@@ -171,11 +172,13 @@ def _valid(found: list[str], module: object) -> Seen:
 
 def _is_valid(module: object, text: str) -> bool:
     plain = text.replace(" ", "").replace("-", "") if module is _stdnum("luhn") else text
-    return len(set(plain)) > 2 and bool(module.is_valid(plain))  # type: ignore[attr-defined]  # stdnum has no types
+    # Of one digit throughout, many checksums hold.
+    return len(set(plain)) > 1 and bool(module.is_valid(plain))  # type: ignore[attr-defined]  # stdnum has no types
 
 
 def _addresses(text: str) -> Seen:
-    found = NETWORK.findall(text)
+    # Versions of software have the form too.
+    found = [] if VERSION.search(text) else NETWORK.findall(text)
     return Seen(len(found), sum(map(_is_public, found)))
 
 

@@ -1,7 +1,7 @@
 """What has moved since the version of the data before: the drift of each column, as services judge it of what they see.
 
-The profile of a version has counts in bins, and lies with the results of the application. It is what drift of services
-keeps of a training, too.
+The profile of a version has counts in bins, and nothing of columns with personal data. It lies with the results of the
+application, and is what the drift of services keeps of a training, too.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from plimsoll.runtime.tensors import Array
 from plimsoll.screens.material import Material
 from plimsoll.screens.outcomes import Measured, Outcome, Unmeasured, finding
-from plimsoll.screens.rows import Rows, as_texts, without
+from plimsoll.screens.rows import as_texts
 from plimsoll.telemetry.drift.features import build_side
 from plimsoll.telemetry.drift.judging import MIN_ROWS, judge_window
 from plimsoll.telemetry.drift.limits import DriftLimits
@@ -54,9 +54,8 @@ def shifts(material: Material) -> Iterator[Outcome]:
 
 
 def _columns(material: Material) -> Mapping[str, Array]:
-    rows: Rows = without(material.learnt, material.order.ignore)
     label = material.order.label
-    columns = dict(rows.columns)
-    if material.classes and columns[label].dtype.kind == "f":
+    columns = {name: column for name, column in material.learnt.columns.items() if name in material.told}
+    if material.classes and label in columns and columns[label].dtype.kind == "f":
         columns[label] = as_texts(columns[label])
     return columns
