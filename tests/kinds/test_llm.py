@@ -49,6 +49,7 @@ def planned(directory: Path, llm: str, service: str = "llm: writer") -> Plan:
         ("model: smol, engine: llamacpp", "10:35", "there is no engine 'llamacpp'"),
         ("model: smol, engine: endpoint", "10:35", "there is no engine 'endpoint'"),
         ("model: smol, engine: tgi, adapter: style", "10:40", "the engine tgi takes no `adapter`"),
+        ("model: smol, prefill: 2", "10:27", "the engine llama.cpp takes no `prefill`"),
         ("model: smol, context: 8", "10:36", "at least 64"),
         ("model: smol, slots: 0", "10:34", "at least 1"),
         (

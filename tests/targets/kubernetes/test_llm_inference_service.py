@@ -27,8 +27,8 @@ from tests.targets.kubernetes.test_llms import CHAT, llm_step
 
 pytestmark = pytest.mark.slow
 
-PREFERRED = {"prefer": ("llminferenceservice",)}
-SAFETENSORS = {"config_json": "{}", "model_safetensors": "weights"}
+PREFERRED: dict[str, Any] = {"prefer": ("llminferenceservice",)}
+SAFETENSORS: dict[str, Any] = {"config_json": "{}", "model_safetensors": "weights"}
 
 
 def defined(bench: Bench) -> Bench:

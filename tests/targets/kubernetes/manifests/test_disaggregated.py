@@ -19,7 +19,7 @@ from tests.targets.kubernetes.manifests.test_llms import FILES, llm, served
 
 NAME = names.service("app", "chat")
 TWO = WorkerResources(cpu=2.0, accelerators=2)
-KSERVE = {"engines": "llminferenceservice"}
+KSERVE: dict[str, Any] = {"engines": "llminferenceservice"}
 
 
 def apart(replicas: int = 3, prefill: int = 2) -> ServedVersions:
