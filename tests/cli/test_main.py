@@ -15,7 +15,7 @@ from plimsoll.cli.verbs import plan
 
 from .conftest import Plimsoll, answer, write
 
-GROUPS = {"audit", "edge", "key", "policy", "tenant", "token"}
+GROUPS = {"audit", "edge", "image", "key", "policy", "tenant", "token"}
 """Verbs that have verbs of their own."""
 
 
