@@ -15,7 +15,7 @@ from plimsoll.cli.verbs import plan
 
 from .conftest import Plimsoll, answer, write
 
-GROUPS = {"audit", "edge", "encryption", "key", "policy", "tenant", "token"}
+GROUPS = {"audit", "edge", "encryption", "image", "key", "policy", "tenant", "token"}
 """Verbs that have verbs of their own."""
 
 

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from urllib.parse import unquote_to_bytes
 
 from msgspec import Struct
 
@@ -18,6 +17,7 @@ MOST_CHARACTERS = 4096
 _ATTRIBUTES = ("token", "manufacturer", "serial", "model", "object", "id", "type", "slot-id")
 _QUERIES = ("module-path", "pin-source")
 _HINT = "for example pkcs11:token=signer;object=models?module-path=/usr/lib/softhsm/libsofthsm2.so&pin-source=/run/pin"
+_BYTE = re.compile(rb"%([0-9A-Fa-f]{2})")
 _ESCAPED = re.compile(r"%(?![0-9A-Fa-f]{2})")
 
 
@@ -75,7 +75,7 @@ def _pairs(text: str, separator: str, known: tuple[str, ...]) -> dict[str, bytes
         if name in found or _ESCAPED.search(value):
             what = "is there twice" if name in found else "has a % that escapes nothing"
             raise FileError(f"'{name}' {what}", where=SCHEME, hint=_HINT)
-        found[name] = unquote_to_bytes(value)
+        found[name] = _BYTE.sub(lambda byte: bytes.fromhex(byte[1].decode()), value.encode())
     return found
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import socket
 import ssl
 import subprocess
 import sys
@@ -32,6 +33,15 @@ class Webhook:
         self.port = port
         self.log = log
         self.context = ssl.create_default_context(cadata=authority.decode())
+
+    @contextlib.contextmanager
+    def connected(self) -> Iterator[ssl.SSLSocket]:
+        """A connection, for what no client would send."""
+        with (
+            socket.create_connection(("127.0.0.1", self.port), timeout=30) as plain,
+            self.context.wrap_socket(plain, server_hostname="localhost") as secure,
+        ):
+            yield secure
 
     def send(self, path: str, content: bytes, method: str = "POST") -> tuple[int, bytes]:
         request = urllib.request.Request(f"https://localhost:{self.port}{path}", data=content, method=method)

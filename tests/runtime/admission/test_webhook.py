@@ -147,6 +147,7 @@ def test_an_image_that_is_no_text_is_refused(hook: Webhook, shop: Shop) -> None:
         assert "there is no image" in hook.why(broken)
 
 
+@pytest.mark.slow
 def test_what_a_wrong_or_a_withdrawn_key_has_signed_is_refused(shop: Shop, tmp_path: Path) -> None:
     """One webhook, whose keys change under it: as a mounted ConfigMap does."""
     stranger = KeyRing(tmp_path / "stranger")
@@ -175,6 +176,7 @@ def test_an_altered_image_is_refused(shop: Shop, hook: Webhook) -> None:
     assert "about another digest" in hook.why(of_kind("Deployment", f"{shop.name}:moved"))
 
 
+@pytest.mark.slow
 def test_an_image_that_was_rolled_back_is_refused(shop: Shop, tmp_path: Path) -> None:
     """A tag is moved back to an older image, which was signed in its time."""
     later = (datetime.now(UTC) + timedelta(hours=1)).isoformat()
@@ -184,6 +186,8 @@ def test_an_image_that_was_rolled_back_is_refused(shop: Shop, tmp_path: Path) ->
         assert hook.why(of_kind("Deployment", f"{shop.name}:good")) == ""
 
 
+@pytest.mark.slow
+@pytest.mark.series
 def test_a_registry_that_is_gone_or_silent_admits_nothing(shop: Shop, tmp_path: Path) -> None:
     with socket.socket() as silent:
         silent.bind(("127.0.0.1", 0))
@@ -205,9 +209,19 @@ def test_a_registry_that_nodes_know_by_another_name_is_reached_by_ours(shop: Sho
 def test_what_is_no_review_is_refused_and_the_webhook_goes_on(hook: Webhook, shop: Shop) -> None:
     for content in (b"", b"[]", b"{", b"\xff", b'{"apiVersion": "v1"}', b"[" * 100_000):
         assert hook.send("/judge", content)[0] == 400
-    assert hook.send("/judge", b" " * (MOST_BYTES + 1))[0] == 413
+    assert "413" in _raw(hook, f"POST /judge HTTP/1.1\r\nHost: x\r\nContent-Length: {MOST_BYTES + 1}\r\n\r\n")
+    assert "413" in _raw(hook, f"POST /judge HTTP/1.1\r\nHost: x\r\nContent-Length: {10**11}\r\n\r\n")
+    for length in (
+        "Content-Length: -1",
+        "Content-Length: ٣",
+        "Transfer-Encoding: chunked",
+        f"Content-Length: {10**40}",
+    ):
+        assert "411" in _raw(hook, f"POST /judge HTTP/1.1\r\nHost: x\r\n{length}\r\n\r\n"), length
+    assert "501" in _raw(hook, "NONSENSE / HTTP/1.1\r\n\r\n")
     assert hook.send("/else", b"{}")[0] == 404
-    assert hook.send("/judge", b"{}", "PUT")[0] == 404
+    assert hook.send("/judge", b"{}", "PUT")[0] == 501
+    assert hook.send("/healthz", b"", "GET")[0] == 200
     deep: Any = pod_spec(shop.signed)
     for _ in range(MOST_DEPTH + 1):
         deep = {"a": deep}
@@ -224,6 +238,19 @@ def test_a_client_that_sends_nothing_keeps_nobody_waiting(hook: Webhook, shop: S
     finally:
         for each in waiting:
             each.close()
+
+
+@pytest.mark.slow
+def test_a_request_that_is_sent_too_slowly_is_ended(hook: Webhook, shop: Shop) -> None:
+    """One byte now and then is within the limit between two bytes for ever."""
+    with hook.connected() as slow:
+        began = time.monotonic()
+        with pytest.raises((ConnectionError, ssl.SSLError)):
+            for byte in b"POST /judge HTTP/1.1\r\nContent-Length: 4000\r\n\r\n" + b" " * 3000:
+                slow.send(bytes((byte,)))
+                time.sleep(0.2)
+                assert time.monotonic() - began < 60
+    assert hook.why(pod(shop.signed)) == ""
 
 
 def test_the_certificate_is_rotated_without_a_restart(shop: Shop, tmp_path: Path) -> None:
@@ -258,11 +285,15 @@ def test_the_authority_is_made_once_and_kept(tmp_path: Path) -> None:
     assert (tmp_path / "admission" / "authority.pem").stat().st_mode & 0o777 == 0o600
 
 
+def _raw(hook: Webhook, request: str) -> str:
+    """The first line that is answered to bytes."""
+    with hook.connected() as secure:
+        secure.sendall(request.encode())
+        return secure.recv(4096).decode().splitlines()[0]
+
+
 def _serial(hook: Webhook) -> bytes:
-    with (
-        socket.create_connection(("127.0.0.1", hook.port), timeout=10) as plain,
-        hook.context.wrap_socket(plain, server_hostname="localhost") as secure,
-    ):
+    with hook.connected() as secure:
         found = secure.getpeercert(binary_form=True)
     assert found is not None
     return ssl.DER_cert_to_PEM_cert(found).encode()

@@ -9,7 +9,6 @@
 from __future__ import annotations
 
 import argparse
-import asyncio
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
@@ -30,7 +29,7 @@ def main() -> None:
         certificate = Certificate(arguments.certificate / "tls.crt", arguments.certificate / "tls.key")
         KeyFiles(arguments.keys).key_ids()
         webhook = Webhook(Judge(Signatures(_trust(arguments))))
-        asyncio.run(serve(webhook, certificate, arguments.host, arguments.port))
+        serve(webhook, certificate, arguments.host, arguments.port)
     except PlimsollError as error:
         sys.stderr.write(f"error: {error.on_one_line()}\n")
         sys.exit(1)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
 import ssl
 import sys
+import time
 from pathlib import Path
 
 from plimsoll.errors import PlimsollError, TargetError
@@ -42,10 +42,10 @@ class Certificate:
             raise TargetError("a server cannot use the certificate", where=where) from error
         return True
 
-    async def keep(self) -> None:
-        """Look again and again, until it is cancelled."""
+    def keep(self) -> None:
+        """Look again and again, for as long as the process lives."""
         while True:
-            await asyncio.sleep(LOOK_EVERY)
+            time.sleep(LOOK_EVERY)
             try:
                 if self.look():
                     sys.stderr.write("the certificate has changed, and new connections are opened with it\n")
