@@ -295,7 +295,9 @@ class ServiceKind(Kind[Service]):
     ) -> AnyStep:
         """The step that serves; with what stands by for it, and what leads requests there, where the file says so."""
         name, leads = work.service, failover_of(work.service, part)
-        add = partial(planner.add, name, resources=settled_resources(part.resources), isolation=part.isolation, retries=1)
+        add = partial(
+            planner.add, name, resources=settled_resources(part.resources), isolation=part.isolation, retries=1
+        )
         if leads is None:
             return add(work, made_of, needs=needs)
         said = setting("failover", to_builtins(part.failover))
