@@ -18,14 +18,14 @@ ENVIRONMENT = {**os.environ, "COLUMNS": "100", "PYTHONWARNINGS": "error"}
 def plimsoll(tmp_path: Path) -> Plimsoll:
     """Runs the command in the test's directory, with keys of its own."""
 
-    def plimsoll(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    def plimsoll(*arguments: str, limit: float = 55, **environment: str) -> subprocess.CompletedProcess[str]:
         ended = subprocess.run(
             [sys.executable, "-m", "plimsoll", *arguments],
             cwd=tmp_path,
             env={**ENVIRONMENT, "XDG_CONFIG_HOME": str(tmp_path / ".config"), **environment},
             capture_output=True,
             text=True,
-            timeout=55,
+            timeout=limit,
             check=False,
         )
         assert "Traceback" not in ended.stderr + ended.stdout
