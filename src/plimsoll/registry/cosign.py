@@ -139,8 +139,8 @@ def verify_artifact(
                 refused = refused or error
             else:
                 newest = found if newest is None else max(newest, found, key=_time)
-        if newest is not None:
-            return newest
+    if newest is not None:
+        return newest
     where = str(repository.reference.at(digest))
     if refused is not None:
         raise ModelRefused(f"no signature of it counts: {refused.message}", where=where, hint=refused.hint)
@@ -148,7 +148,12 @@ def verify_artifact(
 
 
 def _time(found: SignedArtifact) -> datetime:
-    return found.at if found.at is not None and found.at.tzinfo is not None else datetime.min.replace(tzinfo=UTC)
+    return found.at or datetime.min.replace(tzinfo=UTC)
+
+
+def _aware(at: datetime | None) -> datetime | None:
+    """A time that says its zone: another one says nothing."""
+    return at if at is not None and at.tzinfo is not None else None
 
 
 def _is_signed(repository: Repository, digest: str, keys: KeyRing, form: Form, log: LogPlace | None) -> bool:
@@ -221,12 +226,12 @@ def _verify(
         key_id = verify_document(found.payload, found.signature, digest, keys)
         document = read_document(found.payload)
         _require_named(document.repository, repository, key_id, keys)
-        return SignedArtifact(digest=digest, signed_by=key_id, form="tag", at=document.at)
+        return SignedArtifact(digest=digest, signed_by=key_id, form="tag", at=_aware(document.at))
     opened = found.verified(keys)
     stated = _require_about(opened.payload, opened.payload_type, digest)
     _require_named(stated.subject[0].name, repository, opened.key_id, keys)
     logged = found.logged(opened, keys, log) if log is not None else None
-    at = stated.predicate.at
+    at = _aware(stated.predicate.at)
     return SignedArtifact(digest=digest, signed_by=opened.key_id, form="bundle", at=at, logged=logged)
 
 

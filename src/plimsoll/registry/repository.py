@@ -163,8 +163,8 @@ class Repository:
         """Push a small blob unless the repository has it. Returns its descriptor."""
         digest = "sha256:" + hashlib.sha256(content).hexdigest()
         if not self.has_blob(digest):
-            answer = self.connection.request("POST", f"{self._path}/blobs/uploads/", scopes=self._push)
-            location = answer.headers.get("Location", "")
+            begun = self.connection.request("POST", f"{self._path}/blobs/uploads/", scopes=self._push)
+            location = begun.headers.get("Location", "")
             self.connection.request(
                 "PUT",
                 f"{location}{'&' if '?' in location else '?'}digest={digest}",
