@@ -86,6 +86,7 @@ def carried(bench: Bench, step: AnyStep, *told: Says, attempt: int = 1) -> Carri
     for each in told:
         job = job_of(bench, step)
         assert job is not None
+        at_rest(found)
         before = len(found.seen)
         says(bench, job, each(job))
         # What is said of the end ends the attempt, with one more observation.
@@ -93,6 +94,14 @@ def carried(bench: Bench, step: AnyStep, *told: Says, attempt: int = 1) -> Carri
         while len(found.seen) == before and time.monotonic() < until:
             time.sleep(0.02)
     return found
+
+
+def at_rest(found: Carried) -> None:
+    """Wait until an attempt has told all that it knows: nothing new within several looks at its object."""
+    count = -1
+    while len(found.seen) != count:
+        count = len(found.seen)
+        time.sleep(0.3)
 
 
 def condition(kind: str, status: str = "True", message: str = "") -> dict[str, Any]:
