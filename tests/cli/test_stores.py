@@ -13,7 +13,6 @@ import pytest
 
 from tests.indexes.embedding_model import write_model
 from tests.servers import free_port
-from tests.stores.milvus_server import MilvusLite, running_milvus
 from tests.stores.postgres_server import PASSWORD, QUOTED, PostgresServer, running_postgres
 from tests.stores.weaviate_server import WeaviateServer, running_weaviate
 
@@ -151,34 +150,10 @@ class InWeaviate:
         return {each[0]["meta"]["count"] for each in found.values()}
 
 
-class InMilvus:
-    words, name = "milvus: {url: {env: M}}", "Milvus"
-
-    def __init__(self, server: MilvusLite) -> None:
-        self._server = server
-        self.stop, self.start = server.stop, server.start
-
-    def variables(self) -> dict[str, str]:
-        return {"M": self._server.url}
-
-    def sizes(self) -> set[int]:
-        from pymilvus import MilvusClient
-
-        client = MilvusClient(self._server.url)
-        try:
-            return {
-                client.query(name, filter="", output_fields=["count(*)"])[0]["count(*)"]
-                for name in client.list_collections()
-            }
-        finally:
-            client.close()
-
-
 @pytest.fixture(
     params=[
         "postgres",
         pytest.param("weaviate", marks=pytest.mark.series),
-        pytest.param("milvus", marks=pytest.mark.series),
     ]
 )
 def store(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
@@ -186,9 +161,6 @@ def store(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
     if request.param == "weaviate":
         with running_weaviate(directory) as weaviate:
             yield InWeaviate(weaviate)
-    elif request.param == "milvus":
-        with running_milvus(directory) as milvus:
-            yield InMilvus(milvus)
     else:
         yield InPostgres(request.getfixturevalue("server"))
 

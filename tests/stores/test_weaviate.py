@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -168,6 +170,16 @@ def test_a_key_opens_a_server_and_one_that_may_only_read_searches_and_changes_no
         KINDS["weaviate"].open(place, DIMENSION)
     assert "hunter2" not in f"{raised.value}{raised.value.__cause__}"
     assert raised.value.hint == "correct TEST_KEY"
+
+
+def test_the_descriptor_of_its_messages_is_what_its_source_compiles_to(tmp_path: Path) -> None:
+    pytest.importorskip("grpc_tools", reason="grpcio-tools is not installed")
+    from plimsoll.stores.weaviate.library import DESCRIPTOR
+
+    made = tmp_path / "made.binpb"
+    argv = [sys.executable, "-m", "grpc_tools.protoc", "-I", str(DESCRIPTOR.parent), f"--descriptor_set_out={made}"]
+    subprocess.run([*argv, "weaviate.proto"], check=True, timeout=50)
+    assert made.read_bytes() == DESCRIPTOR.read_bytes()
 
 
 class Meta:
