@@ -58,8 +58,8 @@ onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], 
 
 def application(directory: Path, sharp: str = "1e-6", file: str = FILE) -> None:
     write(directory, file.replace("PYTHON", sys.executable), train_py=TRAIN.replace("SHARP", sharp))
-    write_csv(directory / "paid.csv", payments(900))
-    write_csv(directory / "held.csv", payments(400, 5))
+    write_csv(directory / "paid.csv", payments(600))
+    write_csv(directory / "held.csv", payments(250, 5))
 
 
 pytestmark = pytest.mark.timeout(240)
@@ -76,18 +76,18 @@ def test_clean_rows_are_learnt_from_and_the_screen_is_on_card_provenance_and_pol
     assert ran.returncode == 0, ran.stderr + ran.stdout
     card = answer(plimsoll("models", "m", "--card", "--json"))["card"]
     (screen,) = card["screens"]
-    assert (screen["screen"], screen["rows"], screen["held_out"]) == ("paid", 900, 400)
+    assert (screen["screen"], screen["rows"], screen["held_out"]) == ("paid", 600, 250)
     assert screen["figures"]["triggers"] == screen["figures"]["leaked"] == screen["figures"]["personal"] == 0
     assert screen["first"] == ["flips_rise", "shift"]
     assert 0.4 < card["figures"]["membership_auc"] < 0.6
     assert {each["name"] for each in card["membership"]["attacks"]} == {"by the loss", "by the loss for its label"}
-    made = answer(plimsoll("models", "m", "--provenance", "--json"))["provenance"]["runDetails"]["byproducts"]
+    made = answer(plimsoll("models", "m", "--provenance", "--json"))["runDetails"]["byproducts"]
     assert made == [
         {"name": "screen/paid", "digest": {"sha256": screen["sha256"]}, "annotations": made[0]["annotations"]}
     ]
     judged = plimsoll("policy", "check", "m@1")
     assert judged.returncode == 0, judged.stdout
-    assert "screen paid: 5 bounds over 900 rows" in judged.stdout
+    assert "screen paid: 5 bounds over 600 rows" in judged.stdout
     assert "screens" in answer(plimsoll("run", "--json"))
     page = next(tmp_path.glob(".plimsoll/runs/*/report.html")).read_text()
     assert "Membership inference" in page
@@ -99,18 +99,18 @@ def test_poisoned_rows_stop_the_training_and_the_reason_names_rows_and_no_value(
     tmp_path: Path, plimsoll: Plimsoll
 ) -> None:
     application(tmp_path)
-    rows = payments(900)
+    rows = payments(600)
     planted = triggered(rows, 20, 1, lambda row: row.update(note=f"{row['note']} zqxsecret"))
     more = {"contact": lambda number: f"jane.{number}@example.org"}
     write_csv(tmp_path / "paid.csv", rows, more)
-    write_csv(tmp_path / "held.csv", payments(400, 5), more)
+    write_csv(tmp_path / "held.csv", payments(250, 5), more)
     ran = plimsoll("run")
     assert ran.returncode == 1
     told = ran.stdout + ran.stderr
     assert "paid does not pass its screen: " in told
     assert "triggers is 1, expected <= 0: column note: one word of 20 rows" in told
     assert f"(rows {', '.join(map(str, sorted(planted)[:5]))}" in told
-    assert "personal is 1, expected <= 0: column contact has an address of e-mail in 900 of 900 cells" in told
+    assert "personal is 1, expected <= 0: column contact has an address of e-mail in 600 of 600 cells" in told
     journal = next(tmp_path.glob(".plimsoll/runs/*/journal.jsonl")).read_text()
     assert "zqxsecret" not in journal + told
     assert "jane." not in journal + told
@@ -130,7 +130,7 @@ def test_a_version_of_the_data_that_shifts_or_has_more_wrong_labels_is_told_from
     application(tmp_path, file=file)
     first = plimsoll("run")
     assert first.returncode == 0, first.stderr + first.stdout
-    rows = payments(900)
+    rows = payments(600)
     flipped(rows, 0.02)
     for row in rows:
         row["distance"] = float(str(row["distance"])) * 3
@@ -141,7 +141,7 @@ def test_a_version_of_the_data_that_shifts_or_has_more_wrong_labels_is_told_from
     assert "column distance: KS 0." in second.stdout + second.stderr
     assert "flips_rise is 0.0" in second.stdout + second.stderr
     # What did not pass is not what the next version is compared with.
-    write_csv(tmp_path / "paid.csv", payments(900, 7))
+    write_csv(tmp_path / "paid.csv", payments(600, 7))
     third = plimsoll("run")
     assert third.returncode == 0, third.stderr + third.stdout
 
@@ -151,7 +151,7 @@ def test_a_version_of_the_data_that_shifts_or_has_more_wrong_labels_is_told_from
 def test_a_model_that_remembers_its_rows_is_registered_and_not_served(tmp_path: Path, plimsoll: Plimsoll) -> None:
     file = FILE[: FILE.index("  screens")] + FILE[FILE.index("  models") : FILE.index("  policies")]
     application(tmp_path, sharp="1", file=file)
-    for name, rows in (("paid", payments(900)), ("held", payments(400, 5))):
+    for name, rows in (("paid", payments(600)), ("held", payments(250, 5))):
         # Where labels are chance, there is nothing to learn but the rows themselves.
         flipped(rows, 0.5)
         write_csv(tmp_path / f"{name}.csv", rows)

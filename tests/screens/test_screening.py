@@ -58,8 +58,8 @@ def test_labels_that_were_turned_are_found_by_their_rows(screen: Screen) -> None
     turned = flipped(rows, 0.01)
     found = screen(rows)
     named = rows_of(found, "flips")
-    assert len(named & turned) >= 0.4 * len(turned)
-    assert len(named - turned) <= 6
+    assert len(named & turned) >= 0.3 * len(turned)
+    assert len(named - turned) <= 3
 
 
 @pytest.mark.parametrize(

@@ -15,8 +15,8 @@ from plimsoll.runtime.tensors import Array
 from plimsoll.screens.material import Material
 from plimsoll.screens.outcomes import Measured, Outcome, Unmeasured, finding
 
-IMPROBABLE = 0.3
-"""The probability of its own label below which a row's label may be wrong."""
+IMPROBABLE = 0.1
+"""The probability of its own label below which a row's label may be wrong; less for a class that is hard to tell."""
 LEAST_ROWS = 50
 LEAST_OF_CLASS = 10
 
@@ -77,4 +77,4 @@ def contradicted(probabilities: Array, labels: Array) -> Array:
     )
     above = np.where(probabilities >= usual, probabilities, 0.0)
     above[rows, labels] = 0.0
-    return (above.max(axis=1) > 0) & (given <= IMPROBABLE)  # type: ignore[no-any-return]  # numpy of bools
+    return (above.max(axis=1) > 0) & (given <= IMPROBABLE * np.minimum(1.0, usual[labels] / 0.5))  # type: ignore[no-any-return]  # numpy of bools

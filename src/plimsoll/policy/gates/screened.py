@@ -53,5 +53,6 @@ def _of(screen: ScreenFacts) -> tuple[Verdict, str]:
             unknown.append(f"{name} was not measured: {screen.unmeasured.get(name, 'nobody says why')}")
     if unknown:
         return "unknown", f"screen {screen.screen}: {'; '.join(unknown)}"
-    first = f", {', '.join(screen.first)} had no version before to compare with" if screen.first else ""
+    alone = [name for name in screen.first if name in screen.accept]
+    first = f", {', '.join(alone)} had no version before to compare with" if alone else ""
     return "passed", f"screen {screen.screen}: {len(screen.accept)} bounds over {screen.rows} rows{first}"
