@@ -91,6 +91,29 @@ def test_the_last_stage_of_a_request_counts(application: Path) -> None:
     assert (only["code"], only["stage"]) == (403, "ResponseComplete")
 
 
+def test_an_object_whose_name_the_api_server_made_is_known_by_the_answer(application: Path) -> None:
+    made = {"metadata": {"name": "shop-x7k2p", "labels": {**LABELS, names.RUN: "r-8"}}}
+    log = written(
+        application,
+        event(
+            "1", "09:00:00", verb="create", ref={"resource": "pods", "apiGroup": "", "name": ""}, responseObject=made
+        ),
+        event(
+            "2",
+            "09:10:00",
+            verb="create",
+            ref={"resource": "pods", "apiGroup": "", "name": "shop-x7k2p", "subresource": "exec"},
+        ),
+    )
+
+    found_events = found(application, log)["events"]
+
+    assert [(each["object"], each["run"]) for each in found_events] == [
+        ("pods shop/shop-x7k2p", "r-8"),
+        ("pods/exec shop/shop-x7k2p", "r-8"),
+    ]
+
+
 def test_who_acts_for_somebody_is_joined_as_that_person(application: Path) -> None:
     log = written(application, event("1", "10:00:00", "root", impersonatedUser={"username": "ada"}))
 

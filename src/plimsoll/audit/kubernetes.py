@@ -123,7 +123,7 @@ class _Owner(Struct, frozen=True, kw_only=True):
 def joined_with(lines: Iterable[tuple[Place, bytes]], calls: Sequence[Call], query: Query, within: timedelta) -> Joined:
     """Join the lines of a cluster's log with calls. Raises PlimsollError for more events than are held at once."""
     unreadable = 0
-    latest: dict[str, tuple[Place, _Event]] = {}
+    latest: dict[str, tuple[Place, _Event, str]] = {}
     owners: dict[tuple[str, str, str, str], _Owner] = {}
     for place, line in lines:
         events = _events_in(line)
@@ -133,7 +133,7 @@ def joined_with(lines: Iterable[tuple[Place, bytes]], calls: Sequence[Call], que
         for event in events:
             before = latest.get(event.audit_id)
             if before is None or _rank(event) >= _rank(before[1]):
-                latest[event.audit_id] = (place, event)
+                latest[event.audit_id] = (place, _slim(event), _name(event))
             _learn(event, owners)
             if len(latest) > MOST_EVENTS:
                 raise PlimsollError(
@@ -142,7 +142,7 @@ def joined_with(lines: Iterable[tuple[Place, bytes]], calls: Sequence[Call], que
                     hint="give a part of it, by time: one file of those that the API server rotates",
                 )
     by_user = _by_user(calls)
-    found = [_joined(place, event, owners, by_user, within) for place, event in latest.values()]
+    found = [_joined(place, event, name, owners, by_user, within) for place, event, name in latest.values()]
     ours = [each for each in found if each.application or each.run or each.service or each.calls]
     wanted = sorted((each for each in ours if _matches(each, query)), key=lambda each: each.at)
     return Joined(events=tuple(wanted), others=len(found) - len(ours), unreadable=unreadable)
@@ -163,6 +163,17 @@ def _events_in(line: bytes) -> list[_Event] | None:
         return None
     events = [each for each in events if each.audit_id and each.request_received_timestamp is not None]
     return events or None
+
+
+def _name(event: _Event) -> str:
+    """The name of the object: one that was made with `generateName` has it in the answer alone."""
+    named = event.object_ref.name if event.object_ref is not None else ""
+    return named or _metadata(event.response_object).name
+
+
+def _slim(event: _Event) -> _Event:
+    """The event without the objects in it, which may be large: what they say of their owner is noted."""
+    return msgspec.structs.replace(event, request_object=msgspec.Raw(), response_object=msgspec.Raw())
 
 
 def _rank(event: _Event) -> int:
@@ -211,6 +222,7 @@ def _by_user(calls: Sequence[Call]) -> Mapping[str, list[tuple[datetime, str]]]:
 def _joined(
     place: Place,
     event: _Event,
+    name: str,
     owners: Mapping[tuple[str, str, str, str], _Owner],
     by_user: Mapping[str, list[tuple[datetime, str]]],
     within: timedelta,
@@ -220,7 +232,6 @@ def _joined(
     at = at if at.tzinfo is not None else at.replace(tzinfo=UTC)
     user = (event.impersonated_user or event.user).username
     reference = event.object_ref or _Object()
-    name = reference.name or _metadata(event.response_object).name
     owner = owners.get(_key(reference, name), _Owner())
     status = event.response_status or _Status()
     return ClusterEvent(
