@@ -17,6 +17,7 @@ from tests.lab.kubernetes.conftest import Application
 
 pytestmark = [
     pytest.mark.lab,
+    pytest.mark.series,
     pytest.mark.skipif(shutil.which("mpirun") is None, reason="needs mpirun (apt-get install openmpi-bin)"),
 ]
 ADDONS = ("jobset", "kueue", "gateway", "registry")
