@@ -18,8 +18,9 @@ from plimsoll.engine.application_run import ApplicationRun
 from plimsoll.engine.history import RunHistory
 from plimsoll.engine.preparation import Prepared
 from plimsoll.kinds.dataset import CommandResult, RunCommand
-from plimsoll.kinds.model import Register, TrainGang, TrainResult
+from plimsoll.kinds.register import Register
 from plimsoll.kinds.table import KINDS
+from plimsoll.kinds.train import TrainGang, TrainResult
 from plimsoll.planning.steps import AnyStep, Ingredient, InputFile, Plan, Step, Work
 from plimsoll.registry.models import ModelRegistry
 from plimsoll.registry.versions import ModelVersion

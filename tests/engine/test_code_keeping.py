@@ -12,7 +12,7 @@ import pytest
 
 from plimsoll.engine.code_keeping import keep_code
 from plimsoll.engine.revision import revision_of
-from plimsoll.kinds.model import Register
+from plimsoll.kinds.register import Register
 from plimsoll.planning.steps import Ingredient, Plan, Step
 from plimsoll.state.code_files import CodeFiles, Revision
 from plimsoll.state.directory import StateDirectory

@@ -11,7 +11,7 @@ from plimsoll.errors import PlimsollError
 from plimsoll.evidence.journal import Journal, read_journal
 from plimsoll.evidence.observation import Observation
 from plimsoll.kinds.dataset import Fetch, FetchResult
-from plimsoll.kinds.model import TrainGang
+from plimsoll.kinds.train import TrainGang
 from plimsoll.planning.facts import TargetFacts
 from plimsoll.planning.steps import AnyStep, Plan, Step, Work, WorkerResources
 from plimsoll.state.results import Result

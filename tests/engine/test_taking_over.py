@@ -10,7 +10,7 @@ import pytest
 from plimsoll.engine.keeping import chosen_version
 from plimsoll.engine.moves import VersionMoved, moves_of, newest_offered, record_move
 from plimsoll.engine.taking_over import Intent, intended
-from plimsoll.kinds.model import RegisterResult
+from plimsoll.kinds.register import RegisterResult
 from plimsoll.kinds.serve import Serve
 from plimsoll.registry.versions import Lineage, ModelVersion
 from plimsoll.state.directory import StateDirectory

@@ -8,8 +8,9 @@ import pytest
 
 from plimsoll.errors import FileError
 from plimsoll.kinds.adapters import Base
-from plimsoll.kinds.model import Register, TrainGang
+from plimsoll.kinds.register import Register
 from plimsoll.kinds.table import KINDS
+from plimsoll.kinds.train import TrainGang
 from plimsoll.planning.facts import TargetFacts
 from plimsoll.planning.steps import Plan
 

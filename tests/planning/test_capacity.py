@@ -1,8 +1,8 @@
 import pytest
 
-from plimsoll.kinds.model import TrainGang
 from plimsoll.kinds.serve import SCALE_TO_ZERO, Serve
 from plimsoll.kinds.service_settings import Scale
+from plimsoll.kinds.train import TrainGang
 from plimsoll.planning.capacity import shortfalls
 from plimsoll.planning.facts import TargetFacts
 from plimsoll.planning.steps import Plan, Step, WorkerResources

@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 
 from plimsoll.evidence.journal import Journal
-from plimsoll.kinds.model import RegisterResult
+from plimsoll.kinds.register import RegisterResult
 from plimsoll.registry.models import ModelRegistry
 from plimsoll.registry.versions import Lineage
 from plimsoll.signing.keys import KeyRing

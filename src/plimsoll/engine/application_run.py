@@ -20,7 +20,7 @@ from plimsoll.errors import PlimsollError, TargetError
 from plimsoll.evidence.journal import Journal, read_journal
 from plimsoll.evidence.observation import Observation
 from plimsoll.evidence.run_events import PLANNED, Told, run_observed
-from plimsoll.kinds.model import Register
+from plimsoll.kinds.register import Register
 from plimsoll.kinds.serve import Serve
 from plimsoll.planning.keys import plan_content
 from plimsoll.planning.steps import Plan

@@ -15,7 +15,8 @@ from pathlib import Path, PurePosixPath
 from plimsoll.engine.revision import revision_of
 from plimsoll.evidence.secrets import holds_secret
 from plimsoll.files import open_regular
-from plimsoll.kinds.model import Register, RegisterResult, TrainResult
+from plimsoll.kinds.register import Register, RegisterResult
+from plimsoll.kinds.train import TrainResult
 from plimsoll.planning.steps import Plan
 from plimsoll.state.code_files import CodeFiles
 from plimsoll.state.directory import StateDirectory

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from plimsoll.engine.history import StepHistory
-from plimsoll.kinds.model import TrainGang
+from plimsoll.kinds.train import TrainGang
 from plimsoll.state.curves import Series
 from plimsoll.state.directory import StateDirectory
 

@@ -12,7 +12,7 @@ from plimsoll.engine.policies.admission import require_admitted
 from plimsoll.engine.preparation import Prepared
 from plimsoll.engine.promotion.promoting import AT_ONCE, move
 from plimsoll.errors import PlimsollError
-from plimsoll.kinds.model import RegisterResult
+from plimsoll.kinds.register import RegisterResult
 from plimsoll.kinds.serve import Serve
 from plimsoll.state.directory import StateDirectory
 from plimsoll.targets.features import KEEP, TRAFFIC, KeptService

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import ClassVar
 
-from plimsoll.kinds.model import RegisterResult
+from plimsoll.kinds.register import RegisterResult
 from plimsoll.planning.steps import Ingredient, Travels, Work
 from plimsoll.state.results import Result
 

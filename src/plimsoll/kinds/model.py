@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
-from typing import Annotated, ClassVar, Literal, Protocol, runtime_checkable
+from collections.abc import Iterable
+from typing import Annotated, Literal, Protocol, runtime_checkable
 
 from msgspec import Meta, Struct, to_builtins
 
@@ -17,27 +17,17 @@ from plimsoll.kinds import ingredients
 from plimsoll.kinds.accelerators import check_gang_accelerators, settled_resources, settled_workers
 from plimsoll.kinds.adapters import Base, check_adapter, check_served_with, check_whole, name_of
 from plimsoll.kinds.brought import Bring, check_source, named_sources, plan_bring
-from plimsoll.kinds.card import Card, CardPlan, check_card, planned_card
+from plimsoll.kinds.card import Card, check_card, planned_card
 from plimsoll.kinds.dataset import DATASETS, Fetch
 from plimsoll.kinds.environment import environment_step
 from plimsoll.kinds.membership import MembershipPlan, MembershipTest, check_membership, planned_membership
+from plimsoll.kinds.register import Register, Screened
 from plimsoll.kinds.screen import SCREENS
+from plimsoll.kinds.train import MOST_WORKERS, Framework, Topology, TrainGang
 from plimsoll.planning.keys import setting, text_digest
 from plimsoll.planning.kind import Kind
 from plimsoll.planning.planner import Planner, seconds
-from plimsoll.planning.steps import AnyStep, Ingredient, InputFile, Step, Travels, Work
-from plimsoll.state.results import Result
-
-Framework = Literal["torch", "jax", "tensorflow", "xgboost", "lightgbm", "ray", "mpi", "none"]
-MOST_WORKERS = 100_000
-"""Pods that an Indexed Job runs at once. Source: the validation of batch/v1."""
-
-
-class Topology(Part, frozen=True, kw_only=True):
-    """Placement of the workers relative to each other, for targets that know racks."""
-
-    spread: Literal["rack", "node"] | None = None
-    pack: Literal["rack", "node"] | None = None
+from plimsoll.planning.steps import AnyStep, Ingredient, InputFile, Step
 
 
 class Train(Part, frozen=True, kw_only=True):
@@ -86,127 +76,6 @@ class Model(Part, frozen=True, kw_only=True):
     membership: (
         Annotated[MembershipTest, Meta(description="an attack that tells rows that it learnt from, from others")] | None
     ) = None
-
-
-class TrainResult(Result, frozen=True, kw_only=True, omit_defaults=True):
-    """The files of rank 0; `checkpoints` is the number of files in the last checkpoint."""
-
-    checkpoints: int = 0
-
-
-class TrainGang(Work, frozen=True, kw_only=True):
-    """Train one model with all workers together.
-
-    `environment` is the key of the step that creates the environment; `None` means the caller's own python.
-    `timeout` is in seconds; `None` sets no limit. `parameters` has the values of variables. `base` is the model that an
-    adapter is trained on.
-    """
-
-    verb: ClassVar[str] = "train"
-    result: ClassVar[type[Result]] = TrainResult
-    settings: ClassVar[tuple[str, ...]] = ("train",)
-    kept_here: ClassVar[bool] = True
-    leaves: ClassVar[bool] = True
-    command: str
-    framework: Framework
-    size: int = 1
-    inputs: tuple[InputFile, ...] = ()
-    topology: Topology | None = None
-    environment: str | None = None
-    timeout: float | None = None
-    parameters: dict[str, str] = {}  # noqa: RUF012 - msgspec copies it
-    base: Base | None = None
-
-    @property
-    def workers(self) -> int:
-        """The number of workers in the gang."""
-        return self.size
-
-    @property
-    def is_isolated(self) -> bool:
-        """It is the user's own code."""
-        return True
-
-
-class RegisterResult(Result, frozen=True, kw_only=True, omit_defaults=True):
-    """The registered version. `refusals` name the bounds that it misses; `reference` is where pods pull it.
-
-    `name` is what its versions are called; empty for a model, whose versions are called as its part of the file. `base`
-    is the version that an adapter is of.
-    """
-
-    version: int
-    digest: str
-    accepted: bool
-    refusals: tuple[str, ...] = ()
-    reference: str | None = None
-    name: str = ""
-    base: str = ""
-
-    def version_of(self, part: str) -> str:
-        """The version by its name and number; `part` is that of the step in the file."""
-        return f"{self.name or part}@{self.version}"
-
-    def figure(self) -> str:
-        """The version, and whether it may be served."""
-        verdict = "accepted" if self.accepted else "not accepted: " + "; ".join(self.refusals)
-        return f"version {self.version}{f', an adapter of {self.base}' if self.base else ''}, {verdict}"
-
-    def summary(self) -> Mapping[str, object]:
-        """The entry in `--json`."""
-        return {
-            "version": self.version,
-            "digest": self.digest,
-            "metrics": self.metrics,
-            "accepted": self.accepted,
-            "refusals": self.refusals,
-            **({"base": self.base} if self.base else {}),
-        }
-
-
-class Screened(Struct, frozen=True, kw_only=True):
-    """A screen of what a training was given: its step, and the key of its result."""
-
-    step: str
-    key: str
-
-
-class Register(Work, frozen=True, kw_only=True):
-    """Register a model with its lineage, sign it, and judge its acceptance.
-
-    `train` is the step that trained or brought it. `source` is where it was brought from, `licences` are those that are
-    accepted; both are empty for a trained one. `lineage` has the ingredients of the training, and the sources
-    of its inputs (kind `source`). `served_by_code` is set for a model that the user's own code serves, which may be of
-    any format. `base` is the model that an adapter is of. `card` is what the version's card is made with, and `screens`
-    are those that the training's rows went through. `membership` is the attack that is tried on it. `scanned` refuses
-    a version with a file that is not known to hold data alone.
-    """
-
-    verb: ClassVar[str] = "register"
-    result: ClassVar[type[Result]] = RegisterResult
-    travels: ClassVar[Travels] = "model"
-    leaves: ClassVar[bool] = True
-    model: str
-    train: str
-    train_key: str
-    command: str = ""
-    source: str = ""
-    licences: tuple[str, ...] = ()
-    framework: Framework = "none"
-    accept: dict[str, str] = {}  # noqa: RUF012 - msgspec copies it
-    lineage: tuple[Ingredient, ...] = ()
-    served_by_code: bool = False
-    base: Base | None = None
-    card: CardPlan = CardPlan()
-    screens: tuple[Screened, ...] = ()
-    membership: MembershipPlan | None = None
-    scanned: bool = False
-
-    def needed_extras(self) -> Iterator[str]:
-        """Those of what the card tells."""
-        yield from self.card.needed_extras()
-        if self.membership is not None:
-            yield from self.membership.needed_extras()
 
 
 class _Based(Struct, frozen=True, kw_only=True):

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from plimsoll.engine.history import RunHistory
-from plimsoll.kinds.model import TrainGang
+from plimsoll.kinds.train import TrainGang
 from plimsoll.state.directory import StateDirectory
 
 TAIL = 1 << 16

@@ -16,7 +16,8 @@ from plimsoll.errors import PlimsollError
 from plimsoll.evidence.journal import read_journal
 from plimsoll.files import replace_file
 from plimsoll.kinds.batch import Score
-from plimsoll.kinds.model import RegisterResult, TrainGang
+from plimsoll.kinds.register import RegisterResult
+from plimsoll.kinds.train import TrainGang
 from plimsoll.report.contents import ModelReport
 from plimsoll.report.evaluation_file import read_batch_evaluation, read_evaluation
 from plimsoll.report.run_report import RunReport

@@ -7,7 +7,7 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
 from plimsoll.errors import TargetError
-from plimsoll.kinds.model import RegisterResult
+from plimsoll.kinds.register import RegisterResult
 from plimsoll.state.directory import StateDirectory
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 
 from plimsoll.edge.fleet_file import groups_in
-from plimsoll.kinds.model import TrainGang
+from plimsoll.kinds.train import TrainGang
 from plimsoll.state.curves import FILE as CURVE
 from plimsoll.state.integrity import OUTPUT
 from plimsoll.state.lock import holder, noted_holder

@@ -11,7 +11,8 @@ from plimsoll.engine.run_comparison import RunComparison, compare_runs, planned_
 from plimsoll.errors import PlimsollError
 from plimsoll.evidence.journal import read_journal
 from plimsoll.evidence.timeline import shortened
-from plimsoll.kinds.model import RegisterResult, TrainGang
+from plimsoll.kinds.register import RegisterResult
+from plimsoll.kinds.train import TrainGang
 from plimsoll.report.contents import outcome
 from plimsoll.state.directory import StateDirectory
 from plimsoll.state.logs import log_files

@@ -11,7 +11,7 @@ from msgspec import Struct, field
 
 from plimsoll.decoding import UNREADABLE, decodable
 from plimsoll.evidence.run_events import Scalar
-from plimsoll.kinds.model import Register
+from plimsoll.kinds.register import Register
 
 CHUNK = 4 << 20
 """Bytes of a journal that are read at once."""

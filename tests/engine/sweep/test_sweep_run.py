@@ -19,8 +19,9 @@ from plimsoll.engine.sweep.sweep_run import MOST_PARALLEL, SweepRequest, SweepRu
 from plimsoll.engine.sweep.trials import sweep_of
 from plimsoll.errors import FileError, TargetError
 from plimsoll.evidence.journal import read_journal
-from plimsoll.kinds.model import Register, RegisterResult, TrainGang, TrainResult
+from plimsoll.kinds.register import Register, RegisterResult
 from plimsoll.kinds.table import KINDS
+from plimsoll.kinds.train import TrainGang, TrainResult
 from plimsoll.planning.facts import TargetFacts
 from plimsoll.planning.steps import AnyStep
 from plimsoll.state.directory import StateDirectory

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from plimsoll.kinds.model import TrainResult
+from plimsoll.kinds.train import TrainResult
 from plimsoll.kubernetes.cluster import RegistryPlace
 from plimsoll.registry.references import Reference
 from plimsoll.registry.repository import Repository

@@ -13,7 +13,7 @@ from typing import Any
 from plimsoll.evidence.observation import Observation
 from plimsoll.evidence.run_events import AttemptEnded, RunEvent, Waiting, event_of
 from plimsoll.kinds.dataset import RunCommand
-from plimsoll.kinds.model import Framework, TrainGang
+from plimsoll.kinds.train import Framework, TrainGang
 from plimsoll.kubernetes.memory import MemoryCluster
 from plimsoll.kubernetes.memory.controllers import ContainerWaiting, Ended, Running, SaysReady, at_once, workloads
 from plimsoll.planning.steps import AnyStep, InputFile, Step, Work, WorkerResources

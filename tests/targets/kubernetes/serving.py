@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
-from plimsoll.kinds.model import Register, RegisterResult
+from plimsoll.kinds.register import Register, RegisterResult
 from plimsoll.kinds.serve import ModelShare, Serve
 from plimsoll.planning.steps import AnyStep
 from plimsoll.targets.kubernetes.manifests.groups import PORT

@@ -10,7 +10,7 @@ import pytest
 
 from plimsoll.errors import TargetError
 from plimsoll.kinds.dataset import CommandResult
-from plimsoll.kinds.model import TrainResult
+from plimsoll.kinds.train import TrainResult
 from plimsoll.planning.steps import InputFile
 from plimsoll.registry.repository import Repository
 from plimsoll.runtime import artifacts

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from plimsoll.kinds.model import Framework, TrainGang
+from plimsoll.kinds.train import Framework, TrainGang
 from plimsoll.kubernetes.api import Api
 from plimsoll.kubernetes.cluster import Cluster
 from plimsoll.planning.steps import Plan, Step

@@ -14,8 +14,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from plimsoll.kinds.dataset import RunCommand
-from plimsoll.kinds.model import Framework, Topology, TrainGang
 from plimsoll.kinds.service_settings import Scale, Telemetry
+from plimsoll.kinds.train import Framework, Topology, TrainGang
 from plimsoll.kubernetes.cluster import Cluster, Node
 from plimsoll.planning.steps import Step, WorkerResources
 from plimsoll.runtime.pod_task import TASK_VARIABLE, PodTask, decode_task

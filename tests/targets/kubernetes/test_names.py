@@ -14,9 +14,9 @@ from plimsoll.application.scalars import NAME_PATTERN
 from plimsoll.engine.preparation import prepare
 from plimsoll.errors import FileError
 from plimsoll.kinds.dataset import RunCommand
-from plimsoll.kinds.model import TrainGang
 from plimsoll.kinds.serve import ModelShare, Serve
 from plimsoll.kinds.service_settings import Scale
+from plimsoll.kinds.train import TrainGang
 from plimsoll.kubernetes.cluster import DRA, ENVOY, KEDA, Cluster
 from plimsoll.kubernetes.memory.defaults import fill
 from plimsoll.kubernetes.memory.kinds import ADDONS, BUILT_IN, ServedKinds

@@ -22,7 +22,7 @@ from plimsoll.application.isolation import Isolation
 from plimsoll.application.sagemaker import SageMaker
 from plimsoll.errors import FileError, TargetError
 from plimsoll.kinds.adapters import Base
-from plimsoll.kinds.model import TrainGang, TrainResult
+from plimsoll.kinds.train import TrainGang, TrainResult
 from plimsoll.kubernetes.api import Api
 from plimsoll.kubernetes.cluster import SAGEMAKER
 from plimsoll.planning.steps import AnyStep, Ingredient, Plan, WorkerResources

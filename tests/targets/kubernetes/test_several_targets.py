@@ -20,7 +20,7 @@ from plimsoll.engine.travelling import travelling
 from plimsoll.errors import FileError
 from plimsoll.evidence.journal import read_journal
 from plimsoll.evidence.run_events import Waiting, event_of
-from plimsoll.kinds.model import RegisterResult
+from plimsoll.kinds.register import RegisterResult
 from plimsoll.kinds.serve import ServeResult
 from plimsoll.kubernetes.memory import Fault
 from plimsoll.targets.options import TargetOptions

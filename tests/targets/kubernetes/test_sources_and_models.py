@@ -18,7 +18,8 @@ from plimsoll.kinds.batch import Score, ScoreResult
 from plimsoll.kinds.brought import Bring, BringResult
 from plimsoll.kinds.dataset import CommandResult, Fetch, FetchResult, RunCommand
 from plimsoll.kinds.environment import EnvironmentResult, MakeEnvironment
-from plimsoll.kinds.model import Register, RegisterResult, TrainGang, TrainResult
+from plimsoll.kinds.register import Register, RegisterResult
+from plimsoll.kinds.train import TrainGang, TrainResult
 from plimsoll.kubernetes.cluster import Cluster
 from plimsoll.planning.steps import AnyStep, Ingredient, InputFile, Plan, Work, WorkerResources
 from plimsoll.registry.layout import TITLE_ANNOTATION

@@ -12,7 +12,7 @@ from plimsoll.engine.sweep.median_rule import MedianRule
 from plimsoll.engine.sweep.objective import Objective
 from plimsoll.engine.sweep.space import space_of
 from plimsoll.engine.sweep.sweep_run import SweepRequest, SweepRun
-from plimsoll.kinds.model import RegisterResult
+from plimsoll.kinds.register import RegisterResult
 from plimsoll.kubernetes.memory.controllers import Ended
 from plimsoll.runtime.pod.store import PodStore
 from plimsoll.targets.models import model_registry

@@ -9,7 +9,7 @@ import pytest
 
 from plimsoll.evidence.run_events import WorkerEnded, WorkerStarted, WorkloadFound
 from plimsoll.kinds.dataset import CommandResult
-from plimsoll.kinds.model import TrainResult
+from plimsoll.kinds.train import TrainResult
 from plimsoll.kubernetes.memory.controllers import Ended
 from plimsoll.planning.steps import InputFile, WorkerResources
 from plimsoll.runtime.pod_task import TerminationReport

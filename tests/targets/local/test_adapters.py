@@ -12,7 +12,8 @@ pytest.importorskip("numpy", reason="needs the extra plimsoll[serve]")
 from plimsoll.kinds.adapters import Base
 from plimsoll.kinds.brought import BringResult
 from plimsoll.kinds.llm import LlmModel, LlmResult, PreparedLlm, PrepareLlm
-from plimsoll.kinds.model import Register, RegisterResult, TrainGang, TrainResult
+from plimsoll.kinds.register import Register, RegisterResult
+from plimsoll.kinds.train import TrainGang, TrainResult
 from plimsoll.planning.steps import Step, Work
 from plimsoll.registry.versions import ModelVersion
 from plimsoll.runtime.outputs import files_in

@@ -16,7 +16,7 @@ from plimsoll.application.isolation import Isolation, Level
 from plimsoll.errors import TargetError
 from plimsoll.evidence.observation import Observation
 from plimsoll.kinds.dataset import RunCommand
-from plimsoll.kinds.model import Framework, TrainGang
+from plimsoll.kinds.train import Framework, TrainGang
 from plimsoll.planning.steps import InputFile, Step, WorkerResources
 from plimsoll.runtime.isolation import bubblewrap
 from plimsoll.runtime.isolation.bubblewrap import sandboxing

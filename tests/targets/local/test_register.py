@@ -8,7 +8,8 @@ import pytest
 
 from plimsoll.kinds.batch import Score
 from plimsoll.kinds.brought import BringResult
-from plimsoll.kinds.model import Register, TrainResult
+from plimsoll.kinds.register import Register
+from plimsoll.kinds.train import TrainResult
 from plimsoll.planning.steps import InputFile, Step
 from plimsoll.runtime.outputs import files_in
 from plimsoll.targets.local.session import LocalSession

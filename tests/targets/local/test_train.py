@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from plimsoll.evidence.observation import Observation
-from plimsoll.kinds.model import Framework, TrainGang
+from plimsoll.kinds.train import Framework, TrainGang
 from plimsoll.planning.steps import Step
 from plimsoll.targets.local.session import LocalSession
 from plimsoll.targets.local.work.train import free_ports

@@ -11,7 +11,7 @@ from plimsoll.engine.run_comparison import planned_run
 from plimsoll.errors import PlimsollError, TargetError
 from plimsoll.evidence.run_events import PlannedStep, RunPlanned
 from plimsoll.kinds.index_release import ReleaseIndex
-from plimsoll.kinds.model import Register, RegisterResult
+from plimsoll.kinds.register import Register, RegisterResult
 from plimsoll.kinds.serve import Serve
 from plimsoll.state.directory import LOCAL, StateDirectory
 from plimsoll.state.lock import holder

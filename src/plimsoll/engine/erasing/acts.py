@@ -19,7 +19,7 @@ from plimsoll.errors import PlimsollError
 from plimsoll.evidence.run_events import PlannedStep
 from plimsoll.files import digest_of_file
 from plimsoll.kinds.index_release import ReleaseIndex
-from plimsoll.kinds.model import Register, RegisterResult
+from plimsoll.kinds.register import Register, RegisterResult
 from plimsoll.locks import locked_file
 from plimsoll.state.directory import StateDirectory
 from plimsoll.state.removing import remove_whole

@@ -22,7 +22,7 @@ from plimsoll.kinds.dataset import DATASETS, Fetch, RunCommand, is_path
 from plimsoll.kinds.environment import MakeEnvironment
 from plimsoll.kinds.failover import FailOver, Standby
 from plimsoll.kinds.index_release import ReleaseIndex
-from plimsoll.kinds.model import Register
+from plimsoll.kinds.register import Register
 from plimsoll.kinds.serve import Serve
 from plimsoll.state.directory import StateDirectory
 

@@ -36,7 +36,7 @@ from plimsoll.errors import FileError, MissingExtra, PlimsollError
 from plimsoll.evidence.run_events import PlannedStep
 from plimsoll.kinds.dataset import DATASETS, is_path
 from plimsoll.kinds.index import INDEXES
-from plimsoll.kinds.model import TrainGang
+from plimsoll.kinds.train import TrainGang
 from plimsoll.runtime.tables.people import names_of
 from plimsoll.state.directory import LOCAL, StateDirectory
 from plimsoll.subjects.contents import Seen, look_into

@@ -14,7 +14,8 @@ from plimsoll.engine.policies.uses import Use, has_environment, uses_of
 from plimsoll.errors import PlimsollError, without_queries
 from plimsoll.evidence.secrets import without_secrets
 from plimsoll.kinds.environment import MakeEnvironment
-from plimsoll.kinds.model import MODELS, RegisterResult
+from plimsoll.kinds.model import MODELS
+from plimsoll.kinds.register import RegisterResult
 from plimsoll.kinds.table import Kinds
 from plimsoll.planning.steps import AnyStep, InputFile, Plan
 from plimsoll.policy.facts import (

@@ -15,7 +15,8 @@ from plimsoll.engine.sweep.objective import objective_of, series_of
 from plimsoll.engine.sweep.space import Space, space_of
 from plimsoll.engine.sweep.sweep_run import SweepRequest, SweepRun, model_to_sweep
 from plimsoll.errors import FileError
-from plimsoll.kinds.model import MODELS, RegisterResult
+from plimsoll.kinds.model import MODELS
+from plimsoll.kinds.register import RegisterResult
 from plimsoll.kinds.table import KINDS
 from plimsoll.registry.index_entries import require_tag
 from plimsoll.registry.versions import ModelVersion

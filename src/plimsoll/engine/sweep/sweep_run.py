@@ -27,7 +27,9 @@ from plimsoll.engine.sweep.trials import Sweep, Trial
 from plimsoll.errors import FileError, PlimsollError, TargetError
 from plimsoll.evidence.observation import Observation
 from plimsoll.evidence.run_events import SweepPlanned
-from plimsoll.kinds.model import MODELS, Register, TrainGang
+from plimsoll.kinds.model import MODELS
+from plimsoll.kinds.register import Register
+from plimsoll.kinds.train import TrainGang
 from plimsoll.planning.keys import text_digest
 from plimsoll.planning.selection import select_steps
 from plimsoll.planning.steps import Plan

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from msgspec.structs import replace
 
 from plimsoll.errors import ModelRefused, TargetError
-from plimsoll.kinds.model import RegisterResult
+from plimsoll.kinds.register import RegisterResult
 from plimsoll.kubernetes.cluster import RegistryPlace
 from plimsoll.planning.steps import AnyStep
 from plimsoll.registry.repository import Repository

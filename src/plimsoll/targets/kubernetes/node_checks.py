@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from plimsoll.kinds.model import TrainGang
+from plimsoll.kinds.train import TrainGang
 from plimsoll.kubernetes.accelerators import ACCELERATORS_BY_NAME, node_labels, nodes_with, platforms_with
 from plimsoll.kubernetes.cluster import Cluster
 from plimsoll.kubernetes.platforms import BY_NAME, may_go, platform_of

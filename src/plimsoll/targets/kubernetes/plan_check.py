@@ -6,8 +6,8 @@ from collections.abc import Iterator, Mapping
 
 from plimsoll.errors import FileError
 from plimsoll.kinds.llm import PrepareLlm
-from plimsoll.kinds.model import TrainGang
 from plimsoll.kinds.serve import Serve
+from plimsoll.kinds.train import TrainGang
 from plimsoll.kubernetes.cluster import Cluster
 from plimsoll.planning.capacity import Shortfall
 from plimsoll.planning.steps import Plan

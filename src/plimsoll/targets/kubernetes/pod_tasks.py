@@ -9,7 +9,7 @@ from plimsoll.kinds.adapters import BASE_VARIABLE
 from plimsoll.kinds.batch import Score
 from plimsoll.kinds.dataset import Fetch, RunCommand
 from plimsoll.kinds.index import BuildIndex
-from plimsoll.kinds.model import TrainGang
+from plimsoll.kinds.train import TrainGang
 from plimsoll.planning.steps import AnyStep, InputFile
 from plimsoll.runtime.pod_task import IndexTask, PodInput, PodTask
 from plimsoll.targets.kubernetes.manifests.gang import host_names

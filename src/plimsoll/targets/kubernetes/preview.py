@@ -15,8 +15,8 @@ from plimsoll.kinds.batch import Score
 from plimsoll.kinds.dataset import Fetch, RunCommand
 from plimsoll.kinds.failover import Standby
 from plimsoll.kinds.index import BuildIndex
-from plimsoll.kinds.model import TrainGang
 from plimsoll.kinds.serve import ModelShare, Serve
+from plimsoll.kinds.train import TrainGang
 from plimsoll.kubernetes.api import Manifest
 from plimsoll.kubernetes.cluster import Cluster
 from plimsoll.planning.steps import AnyStep, InputFile, Plan, Step

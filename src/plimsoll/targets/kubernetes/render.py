@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import cast
 
 from plimsoll.errors import TargetError
-from plimsoll.kinds.model import RegisterResult
+from plimsoll.kinds.register import RegisterResult
 from plimsoll.kinds.serve import Serve
 from plimsoll.kubernetes.api import Manifest
 from plimsoll.planning.steps import Plan, Step

@@ -9,8 +9,8 @@ from collections.abc import Iterable, Iterator, Mapping
 
 from msgspec import Struct
 
-from plimsoll.kinds.model import TrainGang
 from plimsoll.kinds.serve import Serve
+from plimsoll.kinds.train import TrainGang
 from plimsoll.kubernetes.access import Act
 from plimsoll.kubernetes.cluster import (
     DRA,

@@ -13,7 +13,7 @@ from plimsoll.kinds.environment import MakeEnvironment
 from plimsoll.kinds.failover import FailOver
 from plimsoll.kinds.index_release import ReleaseIndex
 from plimsoll.kinds.llm import PrepareLlm
-from plimsoll.kinds.model import Register, RegisterResult
+from plimsoll.kinds.register import Register, RegisterResult
 from plimsoll.kinds.serve import Serve
 from plimsoll.planning.steps import AnyStep, Step, Work
 from plimsoll.state.results import Result

@@ -9,7 +9,7 @@ from msgspec.structs import replace
 
 from plimsoll.errors import ModelRefused, TargetError
 from plimsoll.kinds.dataset import FetchResult
-from plimsoll.kinds.model import RegisterResult
+from plimsoll.kinds.register import RegisterResult
 from plimsoll.planning.steps import AnyStep
 from plimsoll.state.directory import StateDirectory
 from plimsoll.state.integrity import OUTPUT

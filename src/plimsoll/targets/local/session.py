@@ -12,7 +12,7 @@ from plimsoll.errors import PlimsollError, TargetError
 from plimsoll.kinds.dataset import Fetch, FetchResult
 from plimsoll.kinds.environment import EnvironmentResult, MakeEnvironment
 from plimsoll.kinds.index_release import ReleaseIndex
-from plimsoll.kinds.model import Register, RegisterResult
+from plimsoll.kinds.register import Register, RegisterResult
 from plimsoll.kinds.serve import Serve, ServeResult
 from plimsoll.planning.steps import AnyStep, Step, Work
 from plimsoll.state.directory import StateDirectory

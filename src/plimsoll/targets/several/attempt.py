@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, TypeVar
 from plimsoll.errors import PlimsollError, TargetError
 from plimsoll.evidence.observation import Observation
 from plimsoll.evidence.run_events import AttemptEnded, Waiting, event_of
-from plimsoll.kinds.model import RegisterResult
+from plimsoll.kinds.register import RegisterResult
 from plimsoll.planning.placement import own_journeys
 from plimsoll.planning.steps import AnyStep, Work
 from plimsoll.state.results import Result, result_from_json

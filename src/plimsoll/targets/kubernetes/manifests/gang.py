@@ -8,7 +8,7 @@ from typing import Any
 
 from msgspec import Struct
 
-from plimsoll.kinds.model import TrainGang
+from plimsoll.kinds.train import TrainGang
 from plimsoll.kubernetes.api import Manifest
 from plimsoll.kubernetes.cluster import JOBSET, KUEUE, POD_GROUP, RAY, TRAINER, Cluster
 from plimsoll.planning.steps import AnyStep

@@ -8,7 +8,7 @@ Entra Workload ID with AKS".
 from __future__ import annotations
 
 from plimsoll.kinds.dataset import Fetch, RunCommand
-from plimsoll.kinds.model import TrainGang
+from plimsoll.kinds.train import TrainGang
 from plimsoll.kubernetes.api import Manifest
 from plimsoll.kubernetes.cluster import Cluster, PodAccount
 from plimsoll.planning.steps import AnyStep, Plan

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import secrets
 
-from plimsoll.kinds.model import TrainGang
+from plimsoll.kinds.train import TrainGang
 from plimsoll.kubernetes.api import Manifest
 from plimsoll.planning.steps import AnyStep
 from plimsoll.runtime.contracts.mpi import SECRET_VARIABLE

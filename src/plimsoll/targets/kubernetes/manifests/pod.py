@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from plimsoll.kinds.model import Topology, TrainGang
+from plimsoll.kinds.train import Topology, TrainGang
 from plimsoll.kubernetes import quantities
 from plimsoll.kubernetes.accelerators import EFA, efa_devices, resource_name
 from plimsoll.kubernetes.api import Manifest

@@ -10,7 +10,7 @@ import hashlib
 from collections.abc import Iterator, Mapping
 
 from plimsoll.application.sagemaker import SageMaker
-from plimsoll.kinds.model import TrainGang
+from plimsoll.kinds.train import TrainGang
 from plimsoll.kubernetes.api import Manifest
 from plimsoll.kubernetes.cluster import SAGEMAKER, Cluster, SageMakerPlace
 from plimsoll.planning.capacity import Shortfall

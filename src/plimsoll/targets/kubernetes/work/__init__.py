@@ -14,8 +14,9 @@ from plimsoll.kinds.failover import FailOver, Standby
 from plimsoll.kinds.index import BuildIndex
 from plimsoll.kinds.index_release import ReleaseIndex
 from plimsoll.kinds.llm import PrepareLlm
-from plimsoll.kinds.model import Register, TrainGang
+from plimsoll.kinds.register import Register
 from plimsoll.kinds.serve import Serve
+from plimsoll.kinds.train import TrainGang
 from plimsoll.planning.steps import Work
 from plimsoll.targets.attempt import Progress, W
 from plimsoll.targets.kubernetes.attempt import ClusterAttempt

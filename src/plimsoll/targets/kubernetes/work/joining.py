@@ -13,8 +13,9 @@ from plimsoll.kinds.environment import MakeEnvironment
 from plimsoll.kinds.failover import FailOver
 from plimsoll.kinds.index_release import ReleaseIndex
 from plimsoll.kinds.llm import PrepareLlm
-from plimsoll.kinds.model import Register, TrainGang
+from plimsoll.kinds.register import Register
 from plimsoll.kinds.serve import Serve
+from plimsoll.kinds.train import TrainGang
 from plimsoll.kubernetes.api import Manifest
 from plimsoll.planning.steps import Step, Work
 from plimsoll.state.results import Result

@@ -12,7 +12,7 @@ from plimsoll.evidence.run_events import Waiting, WorkloadFound
 from plimsoll.kinds.batch import Score
 from plimsoll.kinds.dataset import Fetch, RunCommand
 from plimsoll.kinds.index import BuildIndex
-from plimsoll.kinds.model import TrainGang
+from plimsoll.kinds.train import TrainGang
 from plimsoll.planning.steps import AnyStep, Step
 from plimsoll.state.results import Result
 from plimsoll.targets.attempt import STOPPED, AttemptOutcome, Progress, W, done, failed

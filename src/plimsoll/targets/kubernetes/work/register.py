@@ -6,7 +6,8 @@ from msgspec.structs import replace
 
 from plimsoll.kinds.index import IndexResult
 from plimsoll.kinds.index_release import ReleaseIndex
-from plimsoll.kinds.model import Register, RegisterResult, TrainResult
+from plimsoll.kinds.register import Register, RegisterResult
+from plimsoll.kinds.train import TrainResult
 from plimsoll.registry.transfer import push_model
 from plimsoll.registry.versions import ModelVersion
 from plimsoll.state.directory import StateDirectory

@@ -11,7 +11,7 @@ from collections.abc import Generator
 from plimsoll.errors import TargetError
 from plimsoll.evidence.observation import Observation
 from plimsoll.evidence.run_events import Waiting, WorkloadFound
-from plimsoll.kinds.model import TrainGang
+from plimsoll.kinds.train import TrainGang
 from plimsoll.kubernetes.api import Api, ApiError, Manifest
 from plimsoll.kubernetes.cluster import SAGEMAKER
 from plimsoll.runtime.sagemaker import ENTRY

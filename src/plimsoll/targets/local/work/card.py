@@ -12,7 +12,7 @@ from plimsoll.decoding import UNREADABLE
 from plimsoll.errors import PlimsollError, TargetError
 from plimsoll.evidence.observation import Observation
 from plimsoll.kinds.card import CardPlan
-from plimsoll.kinds.model import Register
+from plimsoll.kinds.register import Register
 from plimsoll.kinds.screen import ScreenResult
 from plimsoll.registry.models import ModelRegistry
 from plimsoll.registry.versions import ModelVersion

@@ -11,7 +11,7 @@ import msgspec
 from plimsoll.decoding import UNREADABLE
 from plimsoll.errors import PlimsollError
 from plimsoll.evidence.observation import Observation
-from plimsoll.kinds.model import Register
+from plimsoll.kinds.register import Register
 from plimsoll.screens.attack import Membership
 from plimsoll.targets.local.attempt import LocalAttempt
 from plimsoll.targets.local.commands import base_environment, input_path

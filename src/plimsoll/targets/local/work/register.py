@@ -11,7 +11,8 @@ from plimsoll.errors import TargetError
 from plimsoll.evidence.secrets import without_secrets
 from plimsoll.kinds.adapters import name_of
 from plimsoll.kinds.brought import BringResult
-from plimsoll.kinds.model import Register, RegisterResult, TrainResult
+from plimsoll.kinds.register import Register, RegisterResult
+from plimsoll.kinds.train import TrainResult
 from plimsoll.planning.steps import Ingredient
 from plimsoll.screens.attack import FIGURES as FIGURES_OF_ATTACKS
 from plimsoll.screens.attack import Membership

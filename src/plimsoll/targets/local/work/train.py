@@ -15,7 +15,7 @@ import msgspec
 from plimsoll.errors import TargetError
 from plimsoll.evidence.observation import Observation
 from plimsoll.evidence.run_events import RendezvousReady
-from plimsoll.kinds.model import TrainGang, TrainResult
+from plimsoll.kinds.train import TrainGang, TrainResult
 from plimsoll.runtime.contracts import contract_of, script_path
 from plimsoll.runtime.contracts.gang import Gang
 from plimsoll.runtime.figures import read_figures
