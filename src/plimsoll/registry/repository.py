@@ -10,12 +10,9 @@ Source: OCI Distribution Specification 1.1.
 
 from __future__ import annotations
 
-import contextlib
-import fcntl
 import hashlib
 import os
 import time
-from collections.abc import Iterator
 from io import BufferedRandom
 from pathlib import Path
 from types import TracebackType
@@ -32,6 +29,7 @@ from plimsoll.files import flush
 from plimsoll.registry.bounds import SLOWEST_RATE, Pace, TooMany, read_body
 from plimsoll.registry.connection import TRIES, RegistryAccess, RegistryConnection
 from plimsoll.registry.layout import INDEX, MANIFEST, Descriptor, Manifest
+from plimsoll.registry.partial_files import locked_part
 from plimsoll.registry.problems import RegistryError
 from plimsoll.registry.references import Reference
 from plimsoll.registry.uploads import upload
@@ -43,8 +41,6 @@ DOCKER_MANIFEST = "application/vnd.docker.distribution.manifest.v2+json"
 DOCKER_INDEX = "application/vnd.docker.distribution.manifest.list.v2+json"
 MAX_MANIFEST_BYTES = 4 << 20
 """Largest manifest in bytes: the size that the specification requires a registry to accept."""
-LOCK_LIMIT = 1800.0
-"""Seconds to wait for another process that pulls the same blob to the same path: models are large, links slow."""
 _MAX_PAGES = 20
 _MAX_TAG_PAGES = 1000
 """Registries give 100 tags or more at once; a group of the edge has a tag for each of its devices."""
@@ -223,7 +219,7 @@ class Repository:
         what = what or f"the blob {descriptor.digest}"
         try:
             file.parent.mkdir(parents=True, exist_ok=True)
-            with _locked_part(partial, what) as part:
+            with locked_part(partial, what) as part:
                 if file.exists():
                     return False
                 self._fill(part, descriptor, what)
@@ -364,35 +360,6 @@ class Repository:
                     where = f"{self.reference.name}: {path}"
                     raise ModelRefused(f"a blob has more than its {size} bytes", where=where, hint=_PUSH_AGAIN)
                 part.write(piece)
-
-
-@contextlib.contextmanager
-def _locked_part(partial: Path, what: str) -> Iterator[BufferedRandom]:
-    """Open and lock a partial file. While we wait for the lock, its name may become that of another file."""
-    deadline = time.monotonic() + LOCK_LIMIT
-    while True:
-        with partial.open("a+b") as file:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                if time.monotonic() > deadline:
-                    message = f"another process has been pulling {what} for {LOCK_LIMIT:g} s"
-                    raise TargetError(message, where=str(partial), hint="wait for that process, or end it") from None
-                time.sleep(0.02)
-                continue
-            if _is_same_file(file, partial):
-                yield file
-                # The content has been renamed; only an empty file can be left under this name.
-                partial.unlink(missing_ok=True)
-                return
-
-
-def _is_same_file(file: BufferedRandom, path: Path) -> bool:
-    """Whether a path still names an open file."""
-    try:
-        return os.fstat(file.fileno()).st_ino == path.stat().st_ino
-    except FileNotFoundError:
-        return False
 
 
 def _referrers_tag(digest: str) -> str:

@@ -34,9 +34,10 @@ from plimsoll.registry.attestations import (
 from plimsoll.registry.code import CODE_ARTIFACT, read_code_manifest
 from plimsoll.registry.layout import MANIFEST, Descriptor, Layout, Manifest
 from plimsoll.registry.models import ModelRegistry
+from plimsoll.registry.partial_files import LOCK_LIMIT
 from plimsoll.registry.problems import RegistryError
 from plimsoll.registry.references import Reference
-from plimsoll.registry.repository import LOCK_LIMIT, Repository
+from plimsoll.registry.repository import Repository
 from plimsoll.registry.verification import (
     MAX_ATTESTATIONS,
     SignedModel,
