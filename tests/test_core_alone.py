@@ -20,6 +20,7 @@ OF_EXTRAS = (
     "plimsoll.engine.sweep.optuna_adviser",
     "plimsoll.indexes.native",
     "plimsoll.llms.exchange",
+    "plimsoll.screens.",
     "plimsoll.stores.postgres.",
     "plimsoll.stores.qdrant.",
     "plimsoll.stores.weaviate.",

@@ -105,6 +105,7 @@ def watched(tmp_path: Path, plimsoll: Plimsoll) -> Iterator[Watched]:
     assert running.wait(30) == 0
 
 
+@pytest.mark.series
 def test_a_version_that_fails_goes_back_by_itself_and_one_that_is_well_goes_in(
     watched: Watched, plimsoll: Plimsoll
 ) -> None:

@@ -24,6 +24,7 @@ def up(tmp_path: Path, plimsoll: Plimsoll) -> Iterator[Up]:
     plimsoll("down")
 
 
+@pytest.mark.series
 def test_a_blocked_version_leaves_the_service_at_once_and_comes_back_by_no_way_until_it_is_lifted(up: Up) -> None:
     made = answer(up.plimsoll("token", "create", "shop", "--role", "infer", "--file", "tokens.json", "--json"))
     headers = {"Authorization": f"Bearer {made['token']}"}

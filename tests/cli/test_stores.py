@@ -43,6 +43,7 @@ def tables(server: PostgresServer, database: str) -> set[str]:
     return {name for (name,) in server.execute("SELECT tablename FROM pg_tables WHERE schemaname = 'public'", database)}
 
 
+@pytest.mark.series
 def test_an_index_in_a_database_is_built_searched_changed_and_cleaned(
     plimsoll: Plimsoll, tmp_path: Path, server: PostgresServer
 ) -> None:
@@ -165,6 +166,7 @@ def store(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
         yield InPostgres(request.getfixturevalue("server"))
 
 
+@pytest.mark.series
 def test_a_kept_service_moves_to_the_next_version_while_it_answers_and_deletes_from_it(
     plimsoll: Plimsoll, tmp_path: Path, store: Store
 ) -> None:

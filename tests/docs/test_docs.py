@@ -47,6 +47,9 @@ def matches(expected: str, printed: str) -> bool:
 
 def with_console(path: Path) -> object:
     marks = [pytest.mark.lab] if path.name == "lab.md" else [pytest.mark.slow]
+    if path.name == "predictors.md":
+        # It makes environments of scikit-learn, LightGBM and torch.
+        marks.append(pytest.mark.series)
     return pytest.param(path, id=path.name, marks=marks)
 
 

@@ -285,6 +285,7 @@ def test_readings_are_answered_on_another_topic_also_those_that_came_while_the_a
         station.client.loop_stop()
 
 
+@pytest.mark.series
 def test_a_revoked_device_ends_its_services_and_removes_its_models(owner: Owner, cab: Cab) -> None:
     enrolled(owner, cab)
     assert owner.plimsoll("edge", "revoke", "cabs", "cab-1").returncode == 0
@@ -293,6 +294,7 @@ def test_a_revoked_device_ends_its_services_and_removes_its_models(owner: Owner,
     assert owner.devices()["cab-1"]["revoked"]
 
 
+@pytest.mark.series
 def test_a_device_follows_its_owner_to_a_new_key(owner: Owner, cab: Cab) -> None:
     enrolled(owner, cab)
     rotated = json.loads(owner.plimsoll("key", "rotate", "--json").stdout)
@@ -302,6 +304,7 @@ def test_a_device_follows_its_owner_to_a_new_key(owner: Owner, cab: Cab) -> None
     assert f"took the key {rotated['key'][:16]}" in cab.log.read_text()
 
 
+@pytest.mark.series
 def test_an_update_that_is_cut_at_any_moment_leaves_a_whole_device(owner: Owner, cab: Cab) -> None:
     enrolled(owner, cab)
     for number, rows in enumerate((21, 22, 23, 24)):

@@ -56,6 +56,7 @@ def plimsoll(directory: Path, *arguments: str) -> Any:
     return json.loads(told.stdout)
 
 
+@pytest.mark.series
 def test_scikit_learn_and_lightgbm_with_pandas_are_served_alone_and_in_a_chain(tmp_path: Path) -> None:
     directory = tmp_path / "predictors"
     shutil.copytree(ROOT / "examples" / "predictors", directory, ignore=shutil.ignore_patterns(".plimsoll"))

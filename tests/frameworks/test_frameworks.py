@@ -89,6 +89,7 @@ def test_a_killed_xgboost_worker_costs_only_the_rounds_since_the_last_checkpoint
     assert models_of_workers(calm) == models_of_workers(tmp_path, 2)
 
 
+@pytest.mark.series
 def test_tensorflow_reads_its_cluster_with_its_own_parser(tmp_path: Path) -> None:
     told = train(tmp_path, "tensorflow", "tensorflow_parse.py")
     first, second = models_of_workers(tmp_path)
@@ -98,6 +99,7 @@ def test_tensorflow_reads_its_cluster_with_its_own_parser(tmp_path: Path) -> Non
     assert task.read_text() == "worker 0 of 2"
 
 
+@pytest.mark.series
 def test_ray_has_a_node_for_each_worker_and_a_killed_driver_starts_again_from_its_checkpoint(tmp_path: Path) -> None:
     told = train(tmp_path, "ray", "ray_train.py", DIE_AT="120")
     metrics = told["models"]["m"]["metrics"]

@@ -79,6 +79,7 @@ def log(url: str) -> str:
     )
 
 
+@pytest.mark.series
 def test_a_run_its_metrics_and_its_model_are_found_in_a_real_server(server: str) -> None:
     from mlflow.tracking import MlflowClient
 
@@ -94,6 +95,7 @@ def test_a_run_its_metrics_and_its_model_are_found_in_a_real_server(server: str)
     assert version.run_id == identity
 
 
+@pytest.mark.series
 def test_logging_the_same_run_again_changes_nothing(server: str) -> None:
     from mlflow.tracking import MlflowClient
 

@@ -59,6 +59,7 @@ class _Metadata(Struct, frozen=True):
     annotations: dict[str, str] | None = None
 
 
+@decodable
 class _Content(Struct, frozen=True):
     metadata: _Metadata | None = None
 
@@ -82,6 +83,7 @@ class _Event(Struct, frozen=True, kw_only=True, rename="camel"):
     annotations: dict[str, str] | None = None
 
 
+@decodable
 class _List(Struct, frozen=True):
     items: tuple[msgspec.Raw, ...] = ()
 

@@ -90,6 +90,7 @@ class _DsseSignature(Struct, frozen=True):
     verifier: bytes
 
 
+@decodable
 class _Dsse(Struct, frozen=True, rename="camel"):
     payload_hash: _Digest
     signatures: tuple[_DsseSignature, ...]
@@ -121,6 +122,7 @@ class _Record(Struct, frozen=True):
     signature: _RecordSignature
 
 
+@decodable
 class _RecordV2(Struct, frozen=True):
     record: _Record = msgspec.field(name="hashedRekordV002")
 

@@ -77,6 +77,7 @@ Feature = NumericFeature | CategoricalFeature | WordsFeature
 Side = Literal["input", "output"]
 
 
+@decodable
 class SideReference(Struct, frozen=True, kw_only=True):
     """The features of the inputs or the outputs of a model, from `rows` rows of training."""
 

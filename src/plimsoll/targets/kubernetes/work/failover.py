@@ -11,7 +11,7 @@ from typing import cast
 import msgspec
 from msgspec.structs import replace
 
-from plimsoll.decoding import UNREADABLE
+from plimsoll.decoding import UNREADABLE, decodable
 from plimsoll.errors import PlimsollError, TargetError
 from plimsoll.evidence.observation import Observation
 from plimsoll.evidence.run_events import Waiting
@@ -37,6 +37,7 @@ _SECONDS, _LARGEST = 5.0, 1 << 16
 """Seconds for one answer, and its bytes."""
 
 
+@decodable
 class Seen(msgspec.Struct, frozen=True, kw_only=True):
     """What the page says: why the standby is not ready, empty where it is; and whether requests go to it."""
 
