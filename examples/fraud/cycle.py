@@ -1,6 +1,5 @@
 """How long it takes from a new week of payments to a promoted, audited version, against doing all of it anew.
 
-
 Both ways end alike: the version of the new week answers, and the audit log verifies. What is done anew has an empty
 directory: no environment, no payments, no features. Packages come from the installer's own cache in both. The first one
 begins with the payments.csv beside this script; without it, with a simulation of its own.
