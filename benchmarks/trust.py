@@ -13,7 +13,7 @@ from statistics import median
 import jwt
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from benchmarks import encryption, erasure, serving_models
+from benchmarks import containment, encryption, erasure, serving_models
 from benchmarks.measuring import verdict
 from benchmarks.servers import json_request, ours
 from plimsoll.runtime.server.identities.token_file import create
@@ -33,7 +33,10 @@ def main(arguments: list[str]) -> bool:
     parser.add_argument("--erase", action="store_true", help="in place of these: how long it takes to erase a person")
     parser.add_argument("--rows", type=int, default=1_000_000, help="with --erase: rows of the table")
     parser.add_argument("--encrypt", action="store_true", help="in place of these: what encryption at rest costs")
+    parser.add_argument("--contain", action="store_true", help="in place of these: how long a quarantine takes")
     asked = parser.parse_args(arguments)
+    if asked.contain:
+        return containment.measure(asked.rounds)
     if asked.erase:
         return erasure.measure(asked.rows, MODELS)
     if asked.encrypt:

@@ -39,8 +39,8 @@ def main() -> None:
             # Online, a payment has no terminal: its card has one of its own there.
             place = f"online-{int(card)}" if is_online else f"t{int(terminal)}"
             writer.writerow([
-                f"p{number:06d}", f"{moment:%Y-%m-%dT%H:%M:%S}", int(day), f"c{int(card)}", place, f"{amount:.2f}",
-                channel, known, int(fraud),
+                f"p{number:06d}", f"{moment:%Y-%m-%dT%H:%M:%S}", int(day), f"card-{int(card):04d}", place,
+                f"{amount:.2f}", channel, known, int(fraud),
             ])
     print(f"{len(payments)} payments, {payments.TX_FRAUD.mean():.2%} of them fraud")
 

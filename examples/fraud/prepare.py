@@ -22,7 +22,7 @@ KEPT = ("id", "time", "card", "channel", "part", "fraud")
 
 def main() -> None:
     output = Path(os.environ["PLIMSOLL_OUTPUT"])
-    payments = read(Path(os.environ["PLIMSOLL_INPUT_PAYMENTS"]) / "payments.csv")
+    payments = read(Path(os.environ["PLIMSOLL_INPUT_ARRIVED"]) / "payments.csv")
     names, rows = features(payments)
     first, last = payments[0]["day"], payments[-1]["day"] + 1
     learnt, tested = (first + int((last - first) * share) for share in (LEARN, TEST))

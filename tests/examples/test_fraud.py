@@ -15,12 +15,14 @@ import numpy as np
 import pytest
 
 from plimsoll.kinds.table import KINDS
+from plimsoll.policy.rego.rules import judge_rules
 from plimsoll.runtime.server.identities import token_file
 from plimsoll.supply.group_figures import average_precision
 
 from .scripts import EXAMPLES, load
 
 EXAMPLE = EXAMPLES / "fraud"
+LEFT_OUT = shutil.ignore_patterns(".plimsoll", "__pycache__", "tokens.json", "payments.csv")
 prepare, judging, receive, figures, audited = load("fraud", "prepare", "judging", "receive", "figures", "audited")
 DAY = 86_400
 
@@ -37,8 +39,10 @@ def column(payments: list[dict[str, Any]], name: str) -> list[float]:
 
 
 def test_the_file_is_right_once_there_is_a_token(tmp_path: Path) -> None:
-    shutil.copytree(EXAMPLE, tmp_path / "fraud", ignore=shutil.ignore_patterns(".plimsoll", "tokens.json"))
+    shutil.copytree(EXAMPLE, tmp_path / "fraud", ignore=LEFT_OUT)
     token_file.create(tmp_path / "fraud" / "tokens.json", "till", ("infer",), None)
+    (tmp_path / "fraud" / "payments.csv").write_text("id,card\n")
+    KINDS.check(KINDS.load(tmp_path / "fraud" / "simulation.yaml"))
     KINDS.check(KINDS.load(tmp_path / "fraud" / "plimsoll.yaml"))
 
 
@@ -82,13 +86,31 @@ def test_payments_of_one_score_count_by_their_chance() -> None:
 def test_days_that_the_simulation_lacks_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "payments.csv").write_text("id,day\na,0\nb,1\nc,2\n")
     (tmp_path / "out").mkdir()
-    for name, value in {"INPUT_SIMULATED": tmp_path, "OUTPUT": tmp_path / "out", "PARAM_DAYS": 2}.items():
+    for name, value in {
+        "INPUT_PAYMENTS": tmp_path / "payments.csv",
+        "OUTPUT": tmp_path / "out",
+        "PARAM_DAYS": 2,
+    }.items():
         monkeypatch.setenv(f"PLIMSOLL_{name}", str(value))
     receive.main()
     assert (tmp_path / "out" / "payments.csv").read_text().split() == ["id,day", "a,0", "b,1"]
     monkeypatch.setenv("PLIMSOLL_PARAM_DAYS", "9")
     with pytest.raises(SystemExit, match="no payments of 9 days"):
         receive.main()
+
+
+@pytest.mark.parametrize(("figure", "denied"), [(0.45, True), (0.47, False)])
+def test_the_rule_of_the_bank_asks_for_more_than_the_rules_of_its_fraud_desk(figure: float, denied: bool) -> None:
+    metrics = {
+        "average_precision": figure,
+        "baseline_rules_average_precision": 0.4,
+        "recall_at_alerts": 0.6,
+        "baseline_rules_recall_at_alerts": 0.4,
+    }
+    document = {"stage": "serve", "models": [{"reference": "fraud@3", "metrics": metrics}]}
+    judged = list(judge_rules(EXAMPLE / "policies", json.dumps(document).encode(), "fraud@3"))
+    assert ("broken" in {each.verdict for each in judged}) is denied, judged
+    assert any("average_precision of fraud@3 is 0.45" in each.reason for each in judged) is denied, judged
 
 
 def test_figures_without_a_run_are_told_how_to_be_made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -108,11 +130,15 @@ def test_the_calls_of_the_audit_have_the_width_of_the_model() -> None:
 @pytest.mark.timeout(1800)
 def test_the_example_goes_from_payments_to_a_model_that_beats_the_rules(tmp_path: Path) -> None:
     directory = tmp_path / "fraud"
-    shutil.copytree(EXAMPLE, directory, ignore=shutil.ignore_patterns(".plimsoll", "__pycache__", "tokens.json"))
+    shutil.copytree(EXAMPLE, directory, ignore=LEFT_OUT)
     token_file.create(directory / "tokens.json", "till", ("infer",), None)
+    environment = {**os.environ, "XDG_CONFIG_HOME": str(tmp_path / "config")}
+    simulation = directory / "simulation.yaml"
+    subprocess.run([sys.executable, "-m", "plimsoll", "run", "-f", str(simulation)], env=environment, check=True)
+    shutil.copy(directory / ".plimsoll/latest/run/simulated/payments.csv", directory / "payments.csv")
     ran = subprocess.run(
         [sys.executable, "-m", "plimsoll", "run", "-f", str(directory), "--json"],
-        env={**os.environ, "XDG_CONFIG_HOME": str(tmp_path / "config")},
+        env=environment,
         capture_output=True,
         text=True,
         check=True,

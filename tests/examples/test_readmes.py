@@ -30,7 +30,7 @@ def test_the_commands_of_an_example_do_what_its_page_shows(example: str, tmp_pat
     shutil.copytree(
         EXAMPLES / example,
         directory,
-        ignore=shutil.ignore_patterns(".plimsoll", "__pycache__", "*.token", "tokens.json"),
+        ignore=shutil.ignore_patterns(".plimsoll", "__pycache__", "*.token", "tokens.json", "payments.csv"),
     )
     page = (directory / "README.md").read_text()
     shown = commands(page)

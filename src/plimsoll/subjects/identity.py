@@ -80,8 +80,11 @@ class Subject(Struct, frozen=True):
 
     def matches(self, cell: object) -> bool:
         """Whether a cell is the id."""
-        found = cell_text(cell)
-        return found is not None and (found == self.text or canonical(found) == canonical(self.text))
+        found, wanted = cell_text(cell), canonical(self.text)
+        # All writings in ASCII have the canonical one in them; most cells are somebody else's.
+        if found is None or (found.isascii() and wanted not in found):
+            return False
+        return canonical(found) == wanted
 
     @property
     def in_texts(self) -> bool:

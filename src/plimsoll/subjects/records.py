@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import csv
 import itertools
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterator
 from typing import IO
 
 import msgspec
@@ -15,10 +15,9 @@ from msgspec import Struct
 
 from plimsoll.decoding import UNREADABLE
 from plimsoll.subjects.identity import Matcher
+from plimsoll.subjects.lines import LONGEST_ROW, Lines
 
 SEPARATORS = (",", ";", "\t", "|")
-LONGEST_ROW = 64 << 20
-"""Bytes of a row: a quote that is not closed takes no more than these."""
 LARGEST_DOCUMENT = 64 << 20
 """Bytes of a JSON document that is read as a whole."""
 csv.field_size_limit(max(csv.field_size_limit(), 8 << 20))
@@ -26,9 +25,8 @@ _BOM = b"\xef\xbb\xbf"
 
 
 class Row(Struct, frozen=True):
-    """One row with its number, from 1 without the header, and whether it is the person's."""
+    """One row that may be the person's, or as many as stand together of which none can be."""
 
-    number: int
     content: bytes
     found: bool
 
@@ -48,19 +46,20 @@ class CsvRows:
         if not self.places:
             raise NotRows
 
-    def rows(self, lines: Iterable[bytes], matcher: Matcher) -> Iterator[Row]:
-        """Each row after the header, as the reader of CSV divides them. Raises NotRows where it cannot."""
+    def rows(self, lines: Lines, matcher: Matcher) -> Iterator[Row]:
+        """The rows after the header, as the reader of CSV divides them. Raises NotRows where it cannot."""
         needles = matcher.needles()
         # Decomposed and composed characters may be mixed in a cell: then each is looked at.
-        skips = bool(needles) and needles[0].isascii()
-        waiting = iter(lines)
-        for number, line in enumerate(waiting, start=1):
-            if skips and b'"' not in line and not any(needle in line for needle in needles):
-                yield Row(number, line, False)
-            else:
-                content, cells = self._row(line, waiting)
-                found = any(place < len(cells) and matcher.matches(cells[place]) for place in self.places)
-                yield Row(number, content, found)
+        stops = (*needles, b'"') if needles and needles[0].isascii() else ()
+        while True:
+            while others := lines.without(stops):
+                yield Row(others, False)
+            line = next(lines, None)
+            if line is None:
+                return
+            content, cells = self._row(line, lines)
+            found = any(place < len(cells) and matcher.matches(cells[place]) for place in self.places)
+            yield Row(content, found)
 
     def _row(self, line: bytes, following: Iterator[bytes]) -> tuple[bytes, list[str]]:
         """The row that begins with a line: a cell in quotes goes on over ends of lines."""
@@ -84,12 +83,13 @@ class JsonRows:
     def __init__(self, columns: Collection[str]) -> None:
         self._columns = columns
 
-    def rows(self, lines: Iterable[bytes], matcher: Matcher) -> Iterator[Row]:
-        """Each line. Raises NotRows for one that is no JSON; of lines without the id, the first alone is read."""
+    def rows(self, lines: Lines, matcher: Matcher) -> Iterator[Row]:
+        """The rows. Raises NotRows for a line that is no JSON; of those without the id, the first alone is read."""
         needles = matcher.needles()
-        for number, line in enumerate(lines, start=1):
-            is_without = number > 1 and needles and not any(needle in line for needle in needles)
-            yield Row(number, line, not is_without and bool(line.strip()) and self._is_found(line, matcher))
+        while (line := next(lines, None)) is not None:
+            yield Row(line, bool(line.strip()) and self._is_found(line, matcher))
+            while others := lines.without(needles):
+                yield Row(others, False)
 
     def _is_found(self, line: bytes, matcher: Matcher) -> bool:
         try:
@@ -123,12 +123,12 @@ def rows_of(file: IO[bytes], name: str, columns: Collection[str], matcher: Match
         raise NotRows
     first = file.readline(LONGEST_ROW)
     if first.lstrip(_BOM).lstrip()[:1] == b"{":
-        return b"", JsonRows(columns).rows(_after(first, file), matcher)
+        return b"", JsonRows(columns).rows(Lines(file, first), matcher)
     if name.endswith((".json", ".jsonl", ".ndjson")) or b"\0" in first:
         raise NotRows
     while first.count(b'"') % 2 and len(first) < LONGEST_ROW and (more := file.readline(LONGEST_ROW)):
         first += more
-    return first, CsvRows(first, columns).rows(_lines(file), matcher)
+    return first, CsvRows(first, columns).rows(Lines(file), matcher)
 
 
 def _matches(value: object, matcher: Matcher) -> bool:
@@ -146,13 +146,3 @@ def _names(text: str, columns: Collection[str]) -> tuple[list[str], str]:
             return names, separator
         found = max(found, (names, separator), key=lambda each: len(each[0]))
     return found
-
-
-def _after(first: bytes, file: IO[bytes]) -> Iterator[bytes]:
-    yield first
-    yield from _lines(file)
-
-
-def _lines(file: IO[bytes]) -> Iterator[bytes]:
-    while line := file.readline(LONGEST_ROW):
-        yield line

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from pathlib import Path
 from typing import cast
 
@@ -257,10 +257,16 @@ class Search:
             for chunk in table.chunks(_ROWS, {*people, *([column] if column else [])}) if people else ():
                 found: set[int] = set()
                 for name in people:
-                    cells = [cell_value(chunk.columns[name], row) for row in range(chunk.rows)]
+                    values = chunk.columns[name]
+                    cells = (
+                        values
+                        if isinstance(values, Sequence)
+                        else [cell_value(values, row) for row in range(chunk.rows)]
+                    )
                     # A table has many rows of few people: each value is looked at once.
                     wanted = {each for each in set(cells) if self._matcher.matches(each)}
-                    found.update(row for row, each in enumerate(cells) if each in wanted)
+                    if wanted:
+                        found.update(row for row, each in enumerate(cells) if each in wanted)
                 for row in sorted(found):
                     value = cell_value(chunk.columns[column], row) if column else chunk.first + row + 1
                     yield str(value).strip()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 import msgspec
 from msgspec import Struct
@@ -27,6 +27,7 @@ from plimsoll.state.directory import StateDirectory
 from plimsoll.state.removing import remove_whole
 from plimsoll.subjects.contents import Seen
 from plimsoll.subjects.identity import Matcher
+from plimsoll.subjects.lines import Lines
 from plimsoll.subjects.texts import places
 from plimsoll.targets.features import USES
 from plimsoll.targets.models import model_registry
@@ -192,6 +193,10 @@ class _Id(Struct, frozen=True):
     id: str
 
 
+_ID, _DOCUMENT = msgspec.json.Decoder(_Id), msgspec.json.Decoder(StoredDocument)
+T = TypeVar("T")
+
+
 def is_index(version: ModelVersion) -> bool:
     """Whether a version is one of an index, and of no model."""
     return version.lineage.index is not None
@@ -233,19 +238,28 @@ def documents_in(registry: ModelRegistry, version: ModelVersion, is_of: IsOf) ->
     entry = next((entry for name, entry in version.files.items() if name.endswith("documents.jsonl")), None)
     if entry is None:
         return ()
-    whole, only_id = msgspec.json.Decoder(StoredDocument), msgspec.json.Decoder(_Id)
-    found = []
     with registry.layout.path(entry.digest).open("rb") as file:
-        for line in file:
-            try:
-                name = only_id.decode(line).id
-                if name not in is_of.ids and is_of.needles and not any(each in line for each in is_of.needles):
-                    continue
-                if is_of(whole.decode(line)):
-                    found.append(name)
-            except UNREADABLE:
-                continue
-    return tuple(found)
+        return tuple(_documents(Lines(file), is_of))
+
+
+def _documents(lines: Lines, is_of: IsOf) -> Iterator[str]:
+    """The ids of the person's documents; of lines without a needle, the id alone is read."""
+    while True:
+        while others := lines.without(is_of.needles):
+            if is_of.ids:
+                yield from (each.id for each in _read(others, _ID) if each.id in is_of.ids)
+        line = next(lines, None)
+        if line is None:
+            return
+        yield from (each.id for each in _read(line, _DOCUMENT) if is_of(each))
+
+
+def _read(lines: bytes, decoder: msgspec.json.Decoder[T]) -> Iterator[T]:
+    for line in lines.split(b"\n"):
+        try:
+            yield decoder.decode(line)
+        except UNREADABLE:
+            continue
 
 
 def deleted_in(journal: Path) -> frozenset[str]:
