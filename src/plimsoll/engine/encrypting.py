@@ -123,7 +123,10 @@ def _workspace(asked: Encryption) -> str:
 
 
 class SealedState(Struct, frozen=True, kw_only=True):
-    """How what is kept is encrypted. `bytes` are those of sealed files; `open_in` is empty while it is closed."""
+    """How what is kept is encrypted. `bytes` are those of sealed files; `open_in` is empty while it is closed.
+
+    `problem` says what is in clear and should not be.
+    """
 
     encrypted: bool
     key: str = ""
@@ -146,9 +149,13 @@ def sealed_state(path: Path) -> SealedState:
 
     about = header.read(state)
     sizes = sealed_sizes(state / SEALED / OBJECTS)
+    place = PlainPlace(state, about.workspace)
+    is_open = is_held(state)
     problem = ""
     with contextlib.suppress(OSError):
         problem = (state / SEALED / PROBLEM).read_text(encoding="utf-8")
+    if not is_open and place.holds(about.vault):
+        problem = f"plain files are left in {place.state}: what seals them was killed; `plimsoll status` seals them"
     return SealedState(
         encrypted=True,
         key=about.key,
@@ -156,7 +163,7 @@ def sealed_state(path: Path) -> SealedState:
         cipher=about.cipher,
         files=len(sizes),
         bytes=sum(sizes),
-        open_in=str(PlainPlace(state, about.workspace).state) if is_held(state) else "",
+        open_in=str(place.state) if is_open else "",
         problem=problem,
     )
 

@@ -166,8 +166,10 @@ def main() -> None:
         answer = Answer(message=error.message, where=error.where, hint=error.hint)
     except OSError as error:
         answer = Answer(message=error.strerror or str(error), where=str(error.filename or order.state))
-    sys.stdout.buffer.write(msgspec.json.encode(answer))
-    sys.stdout.flush()
+    # A command that was interrupted hears nothing any more; what was opened for it is still to be closed.
+    with contextlib.suppress(BrokenPipeError):
+        sys.stdout.buffer.write(msgspec.json.encode(answer))
+        sys.stdout.flush()
     # Whoever waits for the end of this command's output does not wait for it.
     null = os.open(os.devnull, os.O_RDWR)
     for number in (1, 2):

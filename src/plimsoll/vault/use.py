@@ -211,3 +211,6 @@ def _close_at_exit() -> None:
         release()
     except TargetError as error:
         sys.stderr.write(f"error: {error}\n")
+    except KeyboardInterrupt:
+        # A second Ctrl-C: the sealer goes on, and this process need not wait for it.
+        return
