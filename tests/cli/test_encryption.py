@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import fcntl
 import os
 import shutil
@@ -360,6 +361,36 @@ def test_what_a_killed_sealer_had_not_sealed_is_told_and_is_there_in_clear_too(a
     assert plimsoll("encryption", "remove").returncode == 0
     assert (app / ".plimsoll/written-last").read_text() == MARK
     assert not place(app).directory.exists()
+
+
+@pytest.mark.series
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may mount a file system")
+def test_a_full_disk_is_named_and_what_was_written_is_sealed_once_there_is_room(app: Path, plimsoll: Plimsoll) -> None:
+    disk = app / ".plimsoll"
+    disk.mkdir()
+    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", disk], check=False)
+    if mounted.returncode:
+        pytest.skip("this machine mounts nothing")
+    try:
+        filler = disk / "sealed" / "filler"
+        filler.parent.mkdir()
+        assert plimsoll("run").returncode == 0
+        await_closed(app)
+        with filler.open("wb", buffering=0) as file, contextlib.suppress(OSError):
+            while file.write(b"0" * 4096):
+                pass
+        (app / "people.csv").write_text(f"card,amount\n{MARK},2\n" + "another,3\n" * 9000)
+        full = plimsoll("run")
+        assert full.returncode == 1
+        assert "what was written is not sealed yet: No space left on device" in full.stderr
+        assert "not sealed: No space left on device" in plimsoll("encryption", "show").stdout
+        filler.unlink()
+        assert plimsoll("status").returncode == 0
+        await_closed(app)
+        assert "2 unchanged" in plimsoll("run").stdout
+        await_closed(app)
+    finally:
+        subprocess.run(["umount", "--lazy", disk], check=False)
 
 
 def test_what_is_kept_is_named_below_the_application_though_it_is_open_elsewhere(app: Path, plimsoll: Plimsoll) -> None:

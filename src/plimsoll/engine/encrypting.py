@@ -19,7 +19,7 @@ from plimsoll.errors import FileError, TargetError
 from plimsoll.kinds.table import KINDS
 from plimsoll.state.directory import NAME, StateDirectory
 from plimsoll.state.lock import require_free
-from plimsoll.vault.locking import PROBLEM
+from plimsoll.vault.locking import noted_problem
 from plimsoll.vault.use import SEALED, is_held, is_vault, plain_state
 
 if TYPE_CHECKING:
@@ -151,9 +151,7 @@ def sealed_state(path: Path) -> SealedState:
     sizes = sealed_sizes(state / SEALED / OBJECTS)
     place = PlainPlace(state, about.workspace)
     is_open = is_held(state)
-    problem = ""
-    with contextlib.suppress(OSError):
-        problem = (state / SEALED / PROBLEM).read_text(encoding="utf-8")
+    problem = noted_problem(place.directory, state / SEALED)
     if not is_open and place.holds(about.vault):
         problem = f"plain files are left in {place.state}: what seals them was killed; `plimsoll status` seals them"
     return SealedState(

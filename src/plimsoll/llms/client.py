@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ipaddress
-import ssl
 import time
 import urllib.parse
 from collections.abc import Callable, Iterator, Sequence
@@ -17,6 +16,8 @@ from plimsoll.errors import RequestError
 from plimsoll.waits import waiting_for
 
 if TYPE_CHECKING:
+    import ssl
+
     import httpx2
 
 CONNECT_LIMIT = 10.0
