@@ -1,5 +1,5 @@
 """`python -m plimsoll` is `plimsoll`."""
 
-from plimsoll.cli.main import main
+from plimsoll.cli.start import main
 
 main()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import fcntl
 import os
 import shutil
@@ -13,9 +14,12 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import msgspec
 import pytest
 
+from plimsoll.vault import header
 from plimsoll.vault.places import PlainPlace
+from plimsoll.vault.sealer import Order
 
 from .conftest import ENVIRONMENT, Plimsoll, answer, write
 
@@ -325,6 +329,88 @@ def test_a_sealer_that_was_killed_is_replaced_and_nothing_is_lost(
     (app / "slow").unlink()
     assert plimsoll("run").returncode == 0
     assert "began with a checkpoint" in plimsoll("logs", "train/m").stdout
+
+
+def test_what_was_opened_for_a_command_that_has_ended_is_closed(app: Path, plimsoll: Plimsoll) -> None:
+    """Ctrl-C while it is opened: nobody hears any more that it is open."""
+    assert plimsoll("run").returncode == 0
+    await_closed(app)
+    about = header.read(app / ".plimsoll")
+    order = Order(state=str(app / ".plimsoll"), key=header.data_key_of(about, about.by, app))
+    reading, writing = os.pipe()
+    sealer = subprocess.Popen([sys.executable, "-m", "plimsoll.vault"], stdin=subprocess.PIPE, stdout=writing, cwd="/")
+    os.close(reading)
+    os.close(writing)
+    sealer.communicate(msgspec.json.encode(order), timeout=40)
+    assert sealer.returncode == 0
+    assert not place(app).directory.exists()
+
+
+def test_what_a_killed_sealer_had_not_sealed_is_told_and_is_there_in_clear_too(app: Path, plimsoll: Plimsoll) -> None:
+    assert plimsoll("run").returncode == 0
+    await_closed(app)
+    with (app / ".plimsoll/sealed/users.lock").open("ab") as users:
+        fcntl.flock(users, fcntl.LOCK_SH)
+        assert plimsoll("status").returncode == 0
+        os.kill(holder(app / ".plimsoll/sealed/sealer.lock"), signal.SIGKILL)
+        await_true(lambda: holder(app / ".plimsoll/sealed/sealer.lock") == 0, "the sealer was gone")
+    (place(app).state / "written-last").write_text(MARK)
+    shown = plimsoll("encryption", "show").stdout
+    assert f"not sealed: plain files are left in {place(app).state}" in shown
+    assert "nothing of it is in clear" not in shown
+    assert plimsoll("encryption", "remove").returncode == 0
+    assert (app / ".plimsoll/written-last").read_text() == MARK
+    assert not place(app).directory.exists()
+
+
+@pytest.mark.series
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may mount a file system")
+def test_a_full_disk_is_named_and_what_was_written_is_sealed_once_there_is_room(app: Path, plimsoll: Plimsoll) -> None:
+    disk = app / ".plimsoll"
+    disk.mkdir()
+    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", disk], check=False)
+    if mounted.returncode:
+        pytest.skip("this machine mounts nothing")
+    try:
+        filler = disk / "sealed" / "filler"
+        filler.parent.mkdir()
+        assert plimsoll("run").returncode == 0
+        await_closed(app)
+        with filler.open("wb", buffering=0) as file, contextlib.suppress(OSError):
+            while file.write(b"0" * 4096):
+                pass
+        (app / "people.csv").write_text(f"card,amount\n{MARK},2\n" + "another,3\n" * 9000)
+        full = plimsoll("run")
+        assert full.returncode == 1
+        assert "what was written is not sealed yet: No space left on device" in full.stderr
+        assert "not sealed: No space left on device" in plimsoll("encryption", "show").stdout
+        filler.unlink()
+        assert plimsoll("status").returncode == 0
+        await_closed(app)
+        assert "2 unchanged" in plimsoll("run").stdout
+        await_closed(app)
+    finally:
+        subprocess.run(["umount", "--lazy", disk], check=False)
+
+
+def test_what_is_kept_is_named_below_the_application_though_it_is_open_elsewhere(app: Path, plimsoll: Plimsoll) -> None:
+    text = (app / "plimsoll.yaml").read_text().replace("people.csv}", "people.csv, subject: card}")
+    (app / "plimsoll.yaml").write_text(text)
+    ran = plimsoll("run")
+    assert ran.returncode == 0
+    assert "`plimsoll report --output report.html` writes it in clear" in ran.stdout
+    assert plimsoll("report", "--output", "../page.html").returncode == 0
+    assert "run/features" in (app.parent / "page.html").read_text()
+    erased = plimsoll("erase", "--subject", MARK, "--sources")
+    assert erased.returncode == 0
+    assert "/dev/shm" not in erased.stdout
+    assert "removed: result .plimsoll/results/" in erased.stdout
+    certificate = erased.stdout.split("certificate: ")[1].strip()
+    assert certificate.startswith(".plimsoll/erasures/")
+    await_closed(app)
+    verified = plimsoll("erase", "--verify", certificate)
+    assert verified.returncode == 0
+    assert "the signature is right" in verified.stdout
 
 
 def holder(lock: Path) -> int:

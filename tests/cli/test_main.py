@@ -88,6 +88,18 @@ def test_start_up_imports_nothing_heavy() -> None:
     assert loaded.isdisjoint({"yaml", "jinja2", "numpy", "onnxruntime", "securesystemslib", "asyncio", "http.client"})
 
 
+@pytest.mark.parametrize(("ignored", "status"), [(False, 130), (True, 0)])
+def test_ctrl_c_before_all_is_imported_ends_it_without_a_traceback(ignored: bool, status: int) -> None:
+    code = "import os, signal, sys\n"
+    code += "class Interrupting:\n def find_spec(self, name, *_):\n"
+    code += "  name == 'click.core' and os.kill(os.getpid(), signal.SIGINT)\n"
+    code += "sys.meta_path.insert(0, Interrupting())\nsys.argv = ['plimsoll', '--version']\n"
+    code += "signal.signal(signal.SIGINT, signal.SIG_IGN)\n" if ignored else ""
+    code += "from plimsoll.cli.start import main\nmain()"
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False)
+    assert (ended.returncode, ended.stderr) == (status, "")
+
+
 def test_a_plan_notes_a_command_whose_code_is_not_found(tmp_path: Path) -> None:
     write(tmp_path, "  datasets:\n    a: {run: trainer --fast, outputs: [y]}\n    b: {run: echo 1, outputs: [y]}\n")
     printed = CliRunner().invoke(plan.command, ["-f", str(tmp_path / "plimsoll.yaml")]).output

@@ -12,8 +12,11 @@ import click
 from plimsoll.cli.interrupts import catch_stop_signals
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from plimsoll.engine.application_run import ApplicationRun
     from plimsoll.engine.history import RunHistory
+    from plimsoll.state.directory import StateDirectory
 
 
 def carry_out(
@@ -49,3 +52,10 @@ def _stop_on_signals(run: ApplicationRun) -> list[int]:
 
     caught = catch_stop_signals(stop)
     return caught
+
+
+def told_report(state: StateDirectory, report: Path) -> str:
+    """How a person comes to the page of a run: by its path, unless that is only there while something runs."""
+    if report.is_relative_to(state.application):
+        return str(report)
+    return f"encrypted, as {state.shown(report)}; `plimsoll report --output report.html` writes it in clear"

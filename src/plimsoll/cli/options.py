@@ -229,6 +229,19 @@ def application_state(path: Path, target: str = LOCAL, *, make: bool = False) ->
     return state
 
 
+def kept_path(file: Path, path: Path) -> Path:
+    """Where a path is that the caller names: what is kept encrypted is open in another place than below `.plimsoll`.
+
+    Raises KeyProblem, SealedDamaged and TargetError for what cannot be opened.
+    """
+    from plimsoll.state.directory import NAME, StateDirectory
+
+    beside = application_file(file).absolute().parent
+    if path.exists() or not path.absolute().is_relative_to(beside / NAME):
+        return path
+    return StateDirectory(beside).found(path)
+
+
 def _target_named(file: Path, name: str) -> str:
     """The target that a name stands for; what has run is found also where the file cannot be read."""
     if name == LOCAL:

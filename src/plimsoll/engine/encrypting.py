@@ -19,7 +19,7 @@ from plimsoll.errors import FileError, TargetError
 from plimsoll.kinds.table import KINDS
 from plimsoll.state.directory import NAME, StateDirectory
 from plimsoll.state.lock import require_free
-from plimsoll.vault.locking import PROBLEM
+from plimsoll.vault.locking import noted_problem
 from plimsoll.vault.use import SEALED, is_held, is_vault, plain_state
 
 if TYPE_CHECKING:
@@ -123,7 +123,10 @@ def _workspace(asked: Encryption) -> str:
 
 
 class SealedState(Struct, frozen=True, kw_only=True):
-    """How what is kept is encrypted. `bytes` are those of sealed files; `open_in` is empty while it is closed."""
+    """How what is kept is encrypted. `bytes` are those of sealed files; `open_in` is empty while it is closed.
+
+    `problem` says what is in clear and should not be.
+    """
 
     encrypted: bool
     key: str = ""
@@ -146,9 +149,11 @@ def sealed_state(path: Path) -> SealedState:
 
     about = header.read(state)
     sizes = sealed_sizes(state / SEALED / OBJECTS)
-    problem = ""
-    with contextlib.suppress(OSError):
-        problem = (state / SEALED / PROBLEM).read_text(encoding="utf-8")
+    place = PlainPlace(state, about.workspace)
+    is_open = is_held(state)
+    problem = noted_problem(place.directory, state / SEALED)
+    if not is_open and place.holds(about.vault):
+        problem = f"plain files are left in {place.state}: what seals them was killed; `plimsoll status` seals them"
     return SealedState(
         encrypted=True,
         key=about.key,
@@ -156,7 +161,7 @@ def sealed_state(path: Path) -> SealedState:
         cipher=about.cipher,
         files=len(sizes),
         bytes=sum(sizes),
-        open_in=str(PlainPlace(state, about.workspace).state) if is_held(state) else "",
+        open_in=str(place.state) if is_open else "",
         problem=problem,
     )
 

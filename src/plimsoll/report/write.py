@@ -41,11 +41,13 @@ def preload_template() -> None:
     threading.Thread(target=template, daemon=True, name="report").start()
 
 
-def write_report(state: StateDirectory, run: str, results: Mapping[str, type[Result]] | None = None) -> Path:
-    """Write the page of a run; returns its path."""
+def write_report(
+    state: StateDirectory, run: str, results: Mapping[str, type[Result]] | None = None, path: Path | None = None
+) -> Path:
+    """Write the page of a run, in the run's directory or where `path` says; returns its path. Raises OSError."""
     from plimsoll.report.page import page
 
-    path = report_path(state, run)
+    path = path or report_path(state, run)
     replace_file(path, page(gather_report(state, run_status(state, run, results))).encode(errors="backslashreplace"))
     return path
 

@@ -118,6 +118,17 @@ class StateDirectory:
                 hint="make the application's directory writable, or copy the application to one that is",
             ) from error
 
+    def shown(self, path: Path) -> str:
+        """A path as people read it: relative to the application, also where it is open in another place."""
+        if path.is_relative_to(self.common):
+            path = self.application / NAME / path.relative_to(self.common)
+        return os.path.relpath(path, self.application)
+
+    def found(self, path: Path) -> Path:
+        """Where a path is that somebody names: below `.plimsoll`, it may be open in another place."""
+        kept, named = (self.application / NAME).absolute(), path.absolute()
+        return self.common / named.relative_to(kept) if named.is_relative_to(kept) and not named.exists() else path
+
     def result(self, key: str, shape: type[AnyResult]) -> AnyResult | None:
         """The result of a key; None unless its step is done and all of its files are as the step wrote them."""
         try:

@@ -6,6 +6,7 @@ import contextlib
 import fcntl
 import os
 import shutil
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -17,8 +18,12 @@ from plimsoll.vault.key_sources import KeySource
 from plimsoll.vault.locking import USERS, opened_lock, try_lock
 from plimsoll.vault.opening import open_files
 from plimsoll.vault.places import PlainPlace
-from plimsoll.vault.use import is_held, setting_up
+from plimsoll.vault.use import is_held, plain_state, release, setting_up
+from plimsoll.waits import waiting_for
 
+CLOSE_LIMIT = 60.0
+"""Seconds for which a sealer that nobody uses any more is waited for."""
+LOOK = 0.02
 _OPENING = ".opening"
 _BLOCK = b"\0" * 4096
 
@@ -44,6 +49,11 @@ def rotate(state: Path, old: KeySource, new: KeySource, workspace: str) -> heade
 
 def remove(state: Path, source: KeySource) -> None:
     """Open all files for good, into the state directory. Raises KeyProblem, SealedDamaged, TargetError and OSError."""
+    about = header.read(state)
+    if PlainPlace(state, about.workspace).holds(about.vault):
+        # A sealer was killed: what it had not sealed is there and nowhere else. Whoever opens it has it sealed.
+        plain_state(state, source)
+        release()
     with _unused(state):
         about = header.read(state)
         key = header.data_key_of(about, source, state.parent)
@@ -88,11 +98,28 @@ def destroy(state: Path) -> header.Header:
 @contextlib.contextmanager
 def _unused(state: Path) -> Iterator[None]:
     """Nobody uses the vault, or begins to. Raises TargetError while somebody does."""
-    with setting_up(state), opened_lock(state / header.DIRECTORY / USERS) as users:
-        if not try_lock(users, fcntl.LOCK_EX) or is_held(state):
-            raise TargetError(
-                "what is kept is in use, by a run, a service or another command",
-                where=str(state),
-                hint="stop it first: plimsoll down",
-            )
+    with contextlib.ExitStack() as held:
+        until = time.monotonic() + CLOSE_LIMIT
+        with waiting_for("what is kept to be sealed and closed"):
+            while not _closed(held, state):
+                if time.monotonic() > until:
+                    raise _in_use(state)
+                time.sleep(LOOK)
         yield
+
+
+def _closed(held: contextlib.ExitStack, state: Path) -> bool:
+    """Take the locks of a vault that nobody uses; False while its sealer has not ended, which has the last word."""
+    held.enter_context(setting_up(state))
+    users = held.enter_context(opened_lock(state / header.DIRECTORY / USERS))
+    if not try_lock(users, fcntl.LOCK_EX):
+        raise _in_use(state)
+    if is_held(state):
+        held.close()
+        return False
+    return True
+
+
+def _in_use(state: Path) -> TargetError:
+    message = "what is kept is in use, by a run, a service or another command"
+    return TargetError(message, where=str(state), hint="stop it first: plimsoll down")

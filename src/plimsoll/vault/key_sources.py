@@ -131,10 +131,12 @@ def _content(path: Path) -> bytes:
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
     except OSError as error:
         raise KeyProblem(f"the key cannot be read: {error.strerror}", where=str(path), hint=_MAKE) from error
+    # By its number: Python makes no file of a directory.
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise KeyProblem("the key is no regular file", where=str(path), hint=_MAKE)
     with os.fdopen(descriptor, "rb") as file:
         about = os.fstat(file.fileno())
-        if not stat.S_ISREG(about.st_mode):
-            raise KeyProblem("the key is no regular file", where=str(path), hint=_MAKE)
         if about.st_mode & _EVERYBODY:
             raise KeyProblem(
                 f"every user of this machine may use the file of the key (mode {stat.S_IMODE(about.st_mode):04o})",

@@ -22,7 +22,7 @@ from plimsoll.decoding import decodable
 from plimsoll.errors import PlimsollError, TargetError
 from plimsoll.vault import header
 from plimsoll.vault.index import Index, read_index
-from plimsoll.vault.locking import PROBLEM, SEALER, SETUP, USERS, opened_lock, try_lock
+from plimsoll.vault.locking import SEALER, SETUP, USERS, forget_problem, note_problem, opened_lock, try_lock
 from plimsoll.vault.opening import OBJECTS, open_files
 from plimsoll.vault.places import PlainPlace
 from plimsoll.vault.sealing import GRAIN, Sealing
@@ -72,7 +72,7 @@ class Sealer:
         self._life = opened_lock(self._sealed / SEALER)
         self._take(self._life)
         (self._sealed / OBJECTS).mkdir(exist_ok=True)
-        (self._sealed / PROBLEM).unlink(missing_ok=True)
+        self._forget()
         index = read_index(self._sealed, self._header.vault, self._key)
         if self._place.holds(self._header.vault):
             # A sealer was killed. What it had not sealed is here and nowhere else.
@@ -118,18 +118,19 @@ class Sealer:
             # there is, and emptiness is not sealed over it.
             self._note("the plain files were deleted while they were used")
             os._exit(1)
-        problem = self._sealed / PROBLEM
         try:
             self._sealing.seal(all_now=all_now)
         except OSError as error:
             self._note(f"{error.strerror or error} ({error.filename or self._sealed})")
             return False
-        problem.unlink(missing_ok=True)
+        self._forget()
         return True
 
     def _note(self, text: str) -> None:
-        with contextlib.suppress(OSError):
-            (self._sealed / PROBLEM).write_text(text, encoding="utf-8")
+        note_problem(text, self._place.directory, self._sealed)
+
+    def _forget(self) -> None:
+        forget_problem(self._place.directory, self._sealed)
 
     def _waiting(self) -> list[Path]:
         try:
@@ -166,8 +167,10 @@ def main() -> None:
         answer = Answer(message=error.message, where=error.where, hint=error.hint)
     except OSError as error:
         answer = Answer(message=error.strerror or str(error), where=str(error.filename or order.state))
-    sys.stdout.buffer.write(msgspec.json.encode(answer))
-    sys.stdout.flush()
+    # A command that was interrupted hears nothing any more; what was opened for it is still to be closed.
+    with contextlib.suppress(BrokenPipeError):
+        sys.stdout.buffer.write(msgspec.json.encode(answer))
+        sys.stdout.flush()
     # Whoever waits for the end of this command's output does not wait for it.
     null = os.open(os.devnull, os.O_RDWR)
     for number in (1, 2):

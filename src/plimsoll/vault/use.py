@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
 from plimsoll.errors import PlimsollError, TargetError
-from plimsoll.vault.locking import PROBLEM, SEALER, SETUP, USERS, opened_lock, try_lock
+from plimsoll.vault.locking import SEALER, SETUP, USERS, noted_problem, opened_lock, try_lock
 from plimsoll.waits import waiting_for
 
 if TYPE_CHECKING:
@@ -93,18 +93,19 @@ class Vault:
                 start_sealer(self.directory, header.read(self.directory), self.source)
 
     def _require_sealing(self, mark: Path, until: float) -> None:
-        problem = self.directory / SEALED / PROBLEM
+        sealed = self.directory / SEALED
         hint = f"what was written is whole, in {self.state}; it is sealed when that can be done"
-        with contextlib.suppress(OSError):
-            text = problem.read_text(encoding="utf-8")
-            raise TargetError(f"what was written is not sealed yet: {text}", where=str(problem.parent), hint=hint)
+        with contextlib.suppress(FileNotFoundError):
+            # One of before may be over: it is tried again for this process.
+            if text := noted_problem(mark.parent.parent, sealed, since=mark.stat().st_mtime_ns):
+                raise TargetError(f"what was written is not sealed yet: {text}", where=str(sealed), hint=hint)
         if time.monotonic() > until:
-            raise TargetError(f"it was not sealed within {SEAL_LIMIT:g} s", where=str(problem.parent), hint=hint)
+            raise TargetError(f"it was not sealed within {SEAL_LIMIT:g} s", where=str(sealed), hint=hint)
         # It may have sealed, closed and ended since.
         if not is_held(self.directory) and mark.exists():
             raise TargetError(
                 "the process that seals what was written was killed",
-                where=str(problem.parent),
+                where=str(sealed),
                 hint="run any command of this application, such as `plimsoll status`: it goes on sealing",
             )
 
@@ -211,3 +212,6 @@ def _close_at_exit() -> None:
         release()
     except TargetError as error:
         sys.stderr.write(f"error: {error}\n")
+    except KeyboardInterrupt:
+        # A second Ctrl-C: the sealer goes on, and this process need not wait for it.
+        return

@@ -30,7 +30,10 @@ def show(file: Path, as_json: bool) -> None:
         click.echo("what this application keeps is not encrypted")
         return
     click.echo(f"{about.files} sealed files, {amount(about.bytes)}, {about.cipher}, under key {about.key} ({about.by})")
-    click.echo(f"open now: {about.open_in}" if about.open_in else "closed: nothing of it is in clear")
+    if about.open_in:
+        click.echo(f"open now: {about.open_in}")
+    elif not about.problem:
+        click.echo("closed: nothing of it is in clear")
     if about.problem:
         click.echo(f"not sealed: {about.problem}")
 

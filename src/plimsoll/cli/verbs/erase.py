@@ -133,7 +133,7 @@ def _erase(file: ApplicationFile, target: Target, subject: Subject, sources: boo
         click.echo(one_line(f"not searched: {problem}"))
     for note in erased.found.notes:
         click.echo(one_line(f"note: {note}"))
-    click.echo(f"certificate: {erased.path}")
+    click.echo(f"certificate: {target.state.shown(erased.path)}")
     return 0 if certificate.complete else 1
 
 

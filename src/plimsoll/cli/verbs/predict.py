@@ -15,6 +15,7 @@ from plimsoll.cli.options import (
     application_file,
     file_option,
     json_option,
+    kept_path,
     print_json,
     target_is_given,
     target_option,
@@ -63,8 +64,11 @@ def command(
     piped = input_path is None or str(input_path) == "-"
     if piped and sys.stdin.isatty():
         raise FileError("nothing to predict from", where="--input", hint="name a file, or pipe rows into this command")
+    named = input_path
+    if input_path is not None and not piped:
+        input_path = kept_path(file, input_path)
     if input_path is not None and not piped and not (input_path.is_file() or input_path.is_dir()):
-        raise FileError("no such file", where=str(input_path), hint="name a .json, .csv or .parquet file with --input")
+        raise FileError("no such file", where=str(named), hint="name a .json, .csv or .parquet file with --input")
     try:
         from plimsoll.runtime.client import calling_as
         from plimsoll.runtime.predict import TablePredictions, send_request

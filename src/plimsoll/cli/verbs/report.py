@@ -25,7 +25,7 @@ from plimsoll.errors import FileError
 @click.option(
     "--output",
     type=click.Path(path_type=Path, dir_okay=False),
-    help="File for a bundle's report; by default BUNDLE.html.",
+    help="File of the report; by default it lies with the run, and that of a bundle in BUNDLE.html.",
 )
 @json_option
 def command(
@@ -43,13 +43,7 @@ def command(
     if directory is not None and is_bundle(directory):
         path = _of_bundle(directory, output)
     else:
-        if output is not None:
-            raise FileError(
-                "--output is only for an evidence bundle",
-                where=str(output),
-                hint="leave it out: the report of a run is in the directory of the run",
-            )
-        path = _of_run(directory or file, target, run_id)
+        path = _of_run(directory or file, target, run_id, output)
     print_json({"report": str(path)}) if as_json else click.echo(path)
 
 
@@ -70,10 +64,11 @@ def _of_bundle(directory: Path, output: Path | None) -> Path:
     return path
 
 
-def _of_run(file: Path, target: str, run_id: str | None) -> Path:
+def _of_run(file: Path, target: str, run_id: str | None, output: Path | None) -> Path:
     from plimsoll.engine.run_comparison import find_run
     from plimsoll.engine.run_status import run_status
     from plimsoll.report.write import write_report
 
     state = application_state(file, target)
-    return write_report(state, run_status(state, find_run(state, run_id) if run_id else None).run)
+    run = run_status(state, find_run(state, run_id) if run_id else None).run
+    return write_report(state, run, path=output)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from plimsoll.cli import completion
-from plimsoll.cli.attached_run import carry_out, to_stderr
+from plimsoll.cli.attached_run import carry_out, to_stderr, told_report
 from plimsoll.cli.options import (
     AskedRun,
     force_option,
@@ -113,7 +113,7 @@ def _print_end(run: ApplicationRun, history: RunHistory, *, as_json: bool) -> No
             return
         for line in terminal_report(state, run.id, width(), use_colour()):
             click.echo(line)
-        click.echo(f"\nreport: {report}")
+        click.echo(f"\nreport: {told_report(state, report)}")
     except OSError:
         # Nobody reads; the status of the run is still for whoever waits for it.
         discard_output()

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, TypedDict, Unpack
 import click
 
 from plimsoll.cli import completion
-from plimsoll.cli.attached_run import carry_out, to_stderr
+from plimsoll.cli.attached_run import carry_out, to_stderr, told_report
 from plimsoll.cli.options import AskedRun, json_option, print_json, run_command, run_options
 from plimsoll.cli.sweep_table import print_sweep, sweep_summary
 
@@ -100,7 +100,7 @@ def _carry_out(run: SweepRun, wish: SweepWish, asked: AskedRun, *, as_json: bool
     else:
         click.echo("")
         print_sweep(run.sweep, version, serves)
-        click.echo(f"\nreport: {report}")
+        click.echo(f"\nreport: {told_report(run.prepared.state, report)}")
     if caught:
         to_stderr("stopped; the same command goes on: trials that have ended are not done again")
         return 128 + caught[0]

@@ -105,7 +105,7 @@ def findings_in(
 
 def shown(state: StateDirectory, path: Path) -> str:
     """A path as people read it: relative to the application."""
-    return os.path.relpath(path, state.application)
+    return state.shown(path)
 
 
 def _finding(state: StateDirectory, area: Area, thing: Path, what: str, why: str) -> Finding:

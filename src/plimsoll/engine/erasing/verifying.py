@@ -28,6 +28,7 @@ def verify(file: ApplicationFile, target: Target, path: Path, subject: Subject |
 
     Raises PlimsollError for a certificate that is not signed so, is of another application, or of somebody else.
     """
+    path = target.state.found(path)
     certificate = read_certificate(path, KeyRing.default())
     if certificate.application != file.application.name:
         text = f"the certificate is of the application '{certificate.application}'"
