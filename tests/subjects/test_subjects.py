@@ -102,6 +102,16 @@ def test_rows_go_from_json_lines_json_and_compressed_files(tmp_path: Path) -> No
         assert look_into(path, Subject("u-2"), COLUMNS).rows == 1
 
 
+@pytest.mark.parametrize("written", ['"c\\u0061rd/7"', '"card\\/7"', '"card\\u002F7"', '"card\\u002f7"'])
+def test_a_person_is_found_however_json_writes_the_id(tmp_path: Path, written: str) -> None:
+    other, row = '{"card": "x"}\n', f'{{"card": {written}}}\n'
+    path = tmp_path / "a.jsonl"
+    path.write_text(other + row + other)
+    assert look_into(path, Subject("card/7"), COLUMNS).rows == 1
+    assert remove_rows(path, Subject("card/7"), COLUMNS) == 1
+    assert path.read_text() == other * 2
+
+
 def test_rows_of_parquet_go_by_type_and_the_schema_stays(tmp_path: Path) -> None:
     pyarrow = pytest.importorskip("pyarrow")
     parquet = pytest.importorskip("pyarrow.parquet")

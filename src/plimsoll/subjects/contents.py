@@ -27,7 +27,7 @@ from plimsoll.runtime.tables.people import count_rows
 from plimsoll.subjects.arrays import MAGIC as ARRAY
 from plimsoll.subjects.arrays import texts_of
 from plimsoll.subjects.identity import Matcher
-from plimsoll.subjects.records import LARGEST_DOCUMENT, NotRows, document_rows, rows_of
+from plimsoll.subjects.records import ESCAPES, LARGEST_DOCUMENT, NotRows, document_rows, rows_of
 from plimsoll.subjects.texts import has, places
 
 _PIECE = 8 << 20
@@ -117,7 +117,7 @@ def _unpacked(file: IO[bytes], head: bytes, held: contextlib.ExitStack) -> IO[by
 
 def _plain(file: IO[bytes], name: str, matcher: Matcher, columns: Collection[str]) -> Seen:
     needles = matcher.needles()
-    if needles and all(needle.isascii() for needle in needles[:1]) and not _has(file, needles):
+    if needles and needles[0].isascii() and not _has(file, (*needles, *ESCAPES)):
         return Seen()
     try:
         _, rows = rows_of(file, name, columns, matcher)

@@ -18,6 +18,8 @@ from plimsoll.subjects.identity import Matcher
 from plimsoll.subjects.lines import LONGEST_ROW, Lines
 
 SEPARATORS = (",", ";", "\t", "|")
+ESCAPES = (b"\\u", b"\\/")
+"""How JSON may write a character that could stand for itself."""
 LARGEST_DOCUMENT = 64 << 20
 """Bytes of a JSON document that is read as a whole."""
 csv.field_size_limit(max(csv.field_size_limit(), 8 << 20))
@@ -86,9 +88,11 @@ class JsonRows:
     def rows(self, lines: Lines, matcher: Matcher) -> Iterator[Row]:
         """The rows. Raises NotRows for a line that is no JSON; of those without the id, the first alone is read."""
         needles = matcher.needles()
+        # Any character may be written by its number, and a slash after a backslash: such lines are looked at.
+        stops = (*needles, *ESCAPES) if needles and needles[0].isascii() else ()
         while (line := next(lines, None)) is not None:
             yield Row(line, bool(line.strip()) and self._is_found(line, matcher))
-            while others := lines.without(needles):
+            while others := lines.without(stops):
                 yield Row(others, False)
 
     def _is_found(self, line: bytes, matcher: Matcher) -> bool:
