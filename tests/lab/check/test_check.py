@@ -197,6 +197,7 @@ def test_a_check_that_is_broken_off_leaves_nothing_after_clean(up: Up, tmp_path:
     assert config.exists()
 
 
+@pytest.mark.series
 def test_an_image_that_cannot_be_had_is_told_for_everything_that_needs_it(up: Up, tmp_path: Path) -> None:
     up("jobset", "kueue", accelerated=1)
     command = [sys.executable, "-m", "plimsoll", "check", "--target=lab", f"--output={tmp_path / 'b'}", "--json"]

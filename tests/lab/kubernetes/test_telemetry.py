@@ -18,6 +18,7 @@ FAR = 5_000
 """Rows far from all that the reference has."""
 
 
+@pytest.mark.series
 def test_a_service_on_a_cluster_tells_of_drift_and_writes_its_audit_log(up: Up, application: Application) -> None:
     up(*ADDONS)
     path = application.directory / "plimsoll.yaml"
