@@ -124,6 +124,17 @@ def holding(*roots: Path) -> list[str]:
     return [str(path) for path in files if MARK in path.name or (path.is_file() and MARK.encode() in path.read_bytes())]
 
 
+def training(app: Path, tmp_path: Path) -> subprocess.Popen[bytes]:
+    """A run whose training takes its time."""
+    with (app / "plimsoll.yaml").open("a") as file:
+        file.write(TRAINED.replace("PYTHON", sys.executable))
+    (app / "slow").touch()
+    environment = {**ENVIRONMENT, "XDG_CONFIG_HOME": str(tmp_path / ".config")}
+    return subprocess.Popen(
+        [sys.executable, "-m", "plimsoll", "run"], cwd=app, env=environment, stdout=subprocess.DEVNULL
+    )
+
+
 def test_nothing_of_a_run_lies_on_the_disk_in_clear_and_nothing_is_run_again(app: Path, plimsoll: Plimsoll) -> None:
     assert plimsoll("run").returncode == 0
     await_closed(app)
@@ -140,13 +151,7 @@ def test_nothing_of_a_run_lies_on_the_disk_in_clear_and_nothing_is_run_again(app
 def test_a_killed_run_leaves_nothing_in_clear_and_goes_on_from_its_checkpoint(
     app: Path, plimsoll: Plimsoll, tmp_path: Path
 ) -> None:
-    with (app / "plimsoll.yaml").open("a") as file:
-        file.write(TRAINED.replace("PYTHON", sys.executable))
-    (app / "slow").touch()
-    environment = {**ENVIRONMENT, "XDG_CONFIG_HOME": str(tmp_path / ".config")}
-    run = subprocess.Popen(
-        [sys.executable, "-m", "plimsoll", "run"], cwd=app, env=environment, stdout=subprocess.DEVNULL
-    )
+    run = training(app, tmp_path)
     await_true(lambda: any(place(app).state.glob("checkpoints/*/state.txt")), "the training had a checkpoint")
     await_true(lambda: any(place(app).state.glob("work/*/output/half")), "the training had half of its output")
     os.kill(run.pid, signal.SIGKILL)
@@ -311,13 +316,7 @@ def test_a_made_key_replaces_no_file(app: Path, plimsoll: Plimsoll) -> None:
 def test_a_sealer_that_was_killed_is_replaced_and_nothing_is_lost(
     app: Path, plimsoll: Plimsoll, tmp_path: Path
 ) -> None:
-    with (app / "plimsoll.yaml").open("a") as file:
-        file.write(TRAINED.replace("PYTHON", sys.executable))
-    (app / "slow").touch()
-    environment = {**ENVIRONMENT, "XDG_CONFIG_HOME": str(tmp_path / ".config")}
-    run = subprocess.Popen(
-        [sys.executable, "-m", "plimsoll", "run"], cwd=app, env=environment, stdout=subprocess.DEVNULL
-    )
+    run = training(app, tmp_path)
     await_true(lambda: any(place(app).state.glob("work/*/output/half")), "the training had half of its output")
     lock = app / ".plimsoll/sealed/sealer.lock"
     first = holder(lock)

@@ -80,7 +80,7 @@ class Sealer:
         self._place.make()
         try:
             open_files(index, self._sealed, self._place.state, self._key)
-        except BaseException:
+        except BaseException:  # also when it is interrupted: no plain file stays behind
             self._place.remove()
             raise
         self._sealing.begin(index.entries)

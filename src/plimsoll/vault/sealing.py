@@ -113,7 +113,7 @@ class Sealing:
             if os.path.lexists(path):
                 raise
             return None
-        except BaseException:
+        except BaseException:  # also when it is interrupted: half an object is nobody's
             target.unlink(missing_ok=True)
             raise
         settled = _identity(before) == _identity(after) and after.st_ctime_ns + GRAIN < time.time_ns()

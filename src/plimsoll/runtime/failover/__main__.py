@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import signal
 import socket
 import sys
 import time
 
 from plimsoll.errors import PlimsollError
 from plimsoll.runtime.activator.forwarding import Below
+from plimsoll.runtime.activator.listening import add_arguments, listen
 from plimsoll.runtime.activator.load import LoadAverage
 from plimsoll.runtime.activator.servers import ServerPool
 from plimsoll.runtime.failover.front import Front
@@ -19,12 +19,9 @@ from plimsoll.runtime.failover.looking import Side, side_at, why_not_ready
 from plimsoll.runtime.failover.moving import Mover
 from plimsoll.runtime.failover.route import Route
 from plimsoll.runtime.server.__main__ import listener_at
-from plimsoll.runtime.server.connection import Connection
 from plimsoll.runtime.server.identities.cluster_api import ClusterApi
 from plimsoll.runtime.server.identities.cluster_settings import PLACE, ClusterSettings
-from plimsoll.runtime.server.listening import Listening
 
-_BACKLOG = 2048
 _PATIENCE = 2.0
 """Seconds for a connection to the standby."""
 
@@ -54,7 +51,6 @@ async def _serve(
         found = await asyncio.gather(why_not_ready(own), why_not_ready(standby))
         return Sides(own=found[0], standby=found[1])
 
-    loop = asyncio.get_running_loop()
     mover = Mover(Judge(arguments.after, arguments.back), route, look)
     servers = ServerPool(standby.host, standby.port, patience=_PATIENCE, limit=arguments.seconds, tls=standby.tls)
     front = Front(
@@ -65,29 +61,9 @@ async def _serve(
         most=arguments.most,
         below=Below(standby.authority, standby.path),
     )
-    listening = Listening(front)
-    listening.loop = loop
-    stopping = asyncio.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stopping.set)
-    server = await loop.create_server(lambda: Connection(listening), sock=listener, backlog=_BACKLOG)
-    print(f"port {listener.getsockname()[1]} leads to {arguments.to} at {arguments.standby}", flush=True)
-    background = [loop.create_task(_check_connections(listening)), loop.create_task(mover.run())]
-    waiting = loop.create_task(stopping.wait())
-    # Neither task ends by itself: one that does has failed, and the pod starts anew.
-    await asyncio.wait([*background, waiting], return_when=asyncio.FIRST_COMPLETED)
-    server.close()
-    await listening.drain(arguments.drain)
-    for task in background:
-        if task.done():
-            task.result()
-        task.cancel()
-
-
-async def _check_connections(listening: Listening) -> None:
-    while True:
-        await asyncio.sleep(1.0)
-        listening.check_time_limits()
+    leads = f"leads to {arguments.to} at {arguments.standby}"
+    # The mover does not end by itself: when it does it has failed, and the pod starts anew.
+    await listen(front, listener, drain=arguments.drain, leads=leads, beside=[mover.run()])
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -102,12 +78,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--back", type=float, default=60.0, help="seconds before requests come back to them")
     parser.add_argument("--api", default="", help="address of the API server; that of the pod's cluster when empty")
     parser.add_argument("--credentials", default=PLACE, help="directory with the token and the authority")
-    parser.add_argument("--host", default="127.0.0.1")
-    parser.add_argument("--port", type=int, default=0, help="0 means a free port")
-    parser.add_argument("--seconds", type=float, default=60.0, help="seconds to wait for a response; then 503")
-    parser.add_argument("--drain", type=float, default=10.0, help="seconds for running requests at shutdown")
-    parser.add_argument("--largest-body", type=int, default=64 << 20, help="largest request body in bytes")
-    parser.add_argument("--most", type=int, default=256 << 20, help="bytes of request bodies that may wait; then 503")
+    add_arguments(parser)
     return parser
 
 

@@ -3,31 +3,17 @@
 from __future__ import annotations
 
 from plimsoll.indexes.layout import StorePlace
+from plimsoll.stores.server_places import ServerPlaces, VectorServer
 
 
-class MilvusPlaces:
+class MilvusPlaces(ServerPlaces):
     """Collections of a Milvus server."""
 
     name = "milvus"
     extra = "milvus"
 
-    def settle(self, place: StorePlace) -> StorePlace:
-        """The same place, when the server answers."""
+    def server(self, place: StorePlace) -> VectorServer:
+        """The server of a place."""
         from plimsoll.stores.milvus.server import MilvusServer
 
-        server = MilvusServer(place)
-        try:
-            server.require()
-        finally:
-            server.close()
-        return place
-
-    def drop(self, place: StorePlace) -> None:
-        """Delete the collection of a place."""
-        from plimsoll.stores.milvus.server import MilvusServer
-
-        server = MilvusServer(place)
-        try:
-            server.drop(place)
-        finally:
-            server.close()
+        return MilvusServer(place)

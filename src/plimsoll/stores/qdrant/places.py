@@ -3,31 +3,17 @@
 from __future__ import annotations
 
 from plimsoll.indexes.layout import StorePlace
+from plimsoll.stores.server_places import ServerPlaces, VectorServer
 
 
-class QdrantPlaces:
+class QdrantPlaces(ServerPlaces):
     """Collections of a Qdrant server."""
 
     name = "qdrant"
     extra = "qdrant"
 
-    def settle(self, place: StorePlace) -> StorePlace:
-        """The same place, when the server answers."""
+    def server(self, place: StorePlace) -> VectorServer:
+        """The server of a place."""
         from plimsoll.stores.qdrant.server import server_of
 
-        server = server_of(place)
-        try:
-            server.require()
-        finally:
-            server.close()
-        return place
-
-    def drop(self, place: StorePlace) -> None:
-        """Delete the collection of a place."""
-        from plimsoll.stores.qdrant.server import server_of
-
-        server = server_of(place)
-        try:
-            server.drop(place)
-        finally:
-            server.close()
+        return server_of(place)

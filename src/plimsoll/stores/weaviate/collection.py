@@ -137,7 +137,7 @@ class WeaviateCollection:
 
     def drop(self) -> None:
         """Delete the collection."""
-        self._server.drop(self._name)
+        self._server.drop(self._place)
 
     def close(self) -> None:
         """Close the connections."""

@@ -3,31 +3,17 @@
 from __future__ import annotations
 
 from plimsoll.indexes.layout import StorePlace
+from plimsoll.stores.server_places import ServerPlaces, VectorServer
 
 
-class WeaviatePlaces:
+class WeaviatePlaces(ServerPlaces):
     """Collections of a Weaviate server."""
 
     name = "weaviate"
     extra = "weaviate"
 
-    def settle(self, place: StorePlace) -> StorePlace:
-        """The same place, when the server answers."""
+    def server(self, place: StorePlace) -> VectorServer:
+        """The server of a place."""
         from plimsoll.stores.weaviate.server import server_of
 
-        server = server_of(place)
-        try:
-            server.require()
-        finally:
-            server.close()
-        return place
-
-    def drop(self, place: StorePlace) -> None:
-        """Delete the collection of a place."""
-        from plimsoll.stores.weaviate.server import collection_name, server_of
-
-        server = server_of(place)
-        try:
-            server.drop(collection_name(place))
-        finally:
-            server.close()
+        return server_of(place)

@@ -80,9 +80,9 @@ class WeaviateServer:
         """Make a collection. Raises StoreError, also when there is one of its name."""
         self._requests.ask("POST", "/v1/schema", body=definition)
 
-    def drop(self, name: str) -> None:
-        """Delete a collection with all that is in it. What is gone is no error."""
-        self._requests.ask("DELETE", f"/v1/schema/{name}", absent=True)
+    def drop(self, place: StorePlace) -> None:
+        """Delete the collection of a place with all that is in it. What is gone is no error."""
+        self._requests.ask("DELETE", f"/v1/schema/{collection_name(place)}", absent=True)
 
     def call(self, name: str, request: Any) -> Any:  # Any: messages are made from their description
         """The reply to a call of gRPC. Raises StoreError."""
