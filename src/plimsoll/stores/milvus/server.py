@@ -24,6 +24,8 @@ MOST_BYTES = 64 << 20
 """Bytes of one reply, which is the limit of Milvus itself."""
 _CHANNEL = {
     "grpc.max_receive_message_length": MOST_BYTES,
+    # A new client does not wait for what another has tried in vain.
+    "grpc.use_local_subchannel_pool": 1,
     # A server that is back is asked again soon.
     "grpc.initial_reconnect_backoff_ms": 200,
     "grpc.max_reconnect_backoff_ms": 1000,
