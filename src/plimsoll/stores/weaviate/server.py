@@ -20,6 +20,8 @@ _SERVING = 1
 _CHANNEL = (
     ("grpc.max_receive_message_length", MOST_BYTES),
     ("grpc.max_send_message_length", MOST_BYTES),
+    # A new client does not wait for what another has tried in vain.
+    ("grpc.use_local_subchannel_pool", 1),
     # A server that is back is asked again soon.
     ("grpc.initial_reconnect_backoff_ms", 200),
     ("grpc.max_reconnect_backoff_ms", 1000),
